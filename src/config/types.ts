@@ -1,0 +1,156 @@
+/**
+ * The configuration as the program uses it: complete (defaults filled in), checked, frozen. The file
+ * that users type is described in `schema.ts`; units are in the names.
+ *
+ * @module
+ */
+
+import type { Role } from "../core/types.ts";
+
+/** One IP network that both hosts are on. */
+export interface NetworkConfig {
+  readonly name: string;
+  /** The hosts' own addresses, canonical text (`10.20.0.11`, `fd00::b`). */
+  readonly master: string;
+  readonly slave: string;
+  readonly family: 4 | 6;
+  readonly prefix: number;
+  /** Virtual addresses, canonical text; may be empty. */
+  readonly vips: readonly string[];
+  readonly routes: readonly RouteConfig[];
+  /** Addresses that a live network answers from; default: the gateways of `routes`. */
+  readonly witnesses: readonly string[];
+  /** Null: the interface that carries our own address. */
+  readonly interface: string | null;
+}
+
+/** A route that goes with the VIPs of its network. */
+export interface RouteConfig {
+  /** `default` or a prefix in canonical form (`192.168.0.0/16`). */
+  readonly to: string;
+  readonly via: string | null;
+  /** Source address; default: the network's first VIP. */
+  readonly src: string | null;
+  /** Routing table (number or name); null: main. */
+  readonly table: string | null;
+  readonly metric: number | null;
+}
+
+/** Detection; the arithmetic is in `defaults.ts`. */
+export interface HeartbeatConfig {
+  readonly preset: "fast" | "balanced" | "calm";
+  readonly intervalMs: number;
+  readonly isolatedAfterMs: number;
+  readonly deadAfterMs: number;
+  readonly unfitAfterMs: number;
+  readonly bootGraceMs: number;
+  /** Pace of `GET /health` to the peer, derived. */
+  readonly httpIntervalMs: number;
+  /** Pace of the echo requests to each witness, derived: several fit into `isolatedAfterMs`. */
+  readonly witnessIntervalMs: number;
+  readonly httpPort: number;
+}
+
+/** The telephony check of the local services. */
+export interface ServiceHealthConfig {
+  /** `udp:HOST:PORT` taken apart; null: no SIP check (running services count as healthy). */
+  readonly sip: { readonly host: string; readonly port: number } | null;
+  readonly rise: number;
+  readonly fall: number;
+  readonly intervalMs: number;
+}
+
+/** The operator's services. */
+export interface ServicesConfig {
+  readonly driver: "systemd" | "command";
+  /** systemd units in start order (driver `systemd`). */
+  readonly units: readonly string[];
+  /** Argument lists (driver `command`); null with driver `systemd`. */
+  readonly command: {
+    readonly start: readonly string[];
+    readonly stop: readonly string[];
+    /** Exit status 0: running; anything else: not running. */
+    readonly status: readonly string[];
+  } | null;
+  /** Deadline of starting one unit (or the start command). */
+  readonly startDeadlineMs: number;
+  /** Deadline of stopping one unit (or the stop command). */
+  readonly stopDeadlineMs: number;
+  readonly health: ServiceHealthConfig;
+}
+
+/** When the stand-in gives service back to the master. */
+export interface FailbackConfig {
+  readonly mode: "auto" | "manual" | "window";
+  /** Local time of day, minutes since midnight; null unless mode is `window`. May cross midnight. */
+  readonly window: { readonly fromMinute: number; readonly toMinute: number } | null;
+  readonly stableMs: number;
+  readonly whenIdle: {
+    /** Prints the number of calls in progress; its first integer is read. */
+    readonly command: readonly string[];
+    readonly deadlineMs: number;
+  } | null;
+}
+
+/** How the hosts reach each other for bulk data (DESIGN section 8). */
+export interface TransportConfig {
+  readonly user: string;
+  readonly port: number;
+  readonly identityFile: string;
+  readonly knownHostsFile: string;
+}
+
+/** `[replication.astdb]`. */
+export interface AstdbConfig {
+  readonly path: string;
+  readonly everyMs: number;
+  readonly onChange: boolean;
+}
+
+/** `[replication.database]`. */
+export interface DatabaseConfig {
+  /** As typed, e.g. `postgresql:///asterisk` (local socket) with optional `?host=/dir&port=N`. */
+  readonly url: string;
+  /** Database name taken from the URL. */
+  readonly name: string;
+  /** System user whose peer authentication opens the local socket. */
+  readonly osUser: string;
+  readonly everyMs: number;
+  /** Tables (`schema.table` or `table`) that stay each host's own across a copy. */
+  readonly localTables: readonly string[];
+  /** Tables whose rows are not copied (history). Patterns as in `pg_dump --exclude-table-data`. */
+  readonly excludeTableData: readonly string[];
+}
+
+/** `[replication.files]`. */
+export interface FilesConfig {
+  readonly everyMs: number;
+  readonly paths: readonly string[];
+  readonly excludes: readonly string[];
+  readonly returnPaths: readonly string[];
+}
+
+/** The data sets; null: that set is not copied. */
+export interface ReplicationConfig {
+  readonly transport: TransportConfig;
+  readonly astdb: AstdbConfig | null;
+  readonly database: DatabaseConfig | null;
+  readonly files: FilesConfig | null;
+}
+
+/** The whole of `/etc/relais/relais.toml`. */
+export interface Config {
+  readonly cluster: { readonly name: string; readonly preset: "xivo" | "wazo" | "none" };
+  readonly networks: readonly NetworkConfig[];
+  readonly heartbeat: HeartbeatConfig;
+  readonly services: ServicesConfig;
+  readonly failback: FailbackConfig;
+  readonly replication: ReplicationConfig;
+  /** SHA-256 (hex) of the meaning of the file: equal on both hosts or data is refused. */
+  readonly fingerprint: string;
+}
+
+/** A configuration seen from one of the two hosts. */
+export interface LocalConfig extends Config {
+  readonly role: Role;
+}
