@@ -1,0 +1,44 @@
+# relais: thin targets; the work is in packaging/toolchain/*.sh and in Deno tasks.
+# Needs Node, npm, make and, for setup and the tests in network namespaces, root.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup build check test test-unit test-netns demo demo-figures fmt clean
+MAKEFLAGS += --no-print-directory
+
+T := packaging/toolchain
+DENO := $(T)/deno
+export ARCH KEEP DENORT DENORT_BIN
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing: Debian packages (root) and the pinned Deno (npm)
+	@$(T)/setup.sh
+
+build: setup ## Compile dist/relais (ARCH=amd64|arm64; DENORT=official forbids the fallback)
+	@$(T)/build.sh
+
+check: setup ## Format, lint (with the purity gate), types
+	@$(T)/check.sh
+
+test: ## Everything: setup, build, check, unit, scenarios, namespaces (root)
+	@$(T)/test.sh build check unit netns
+
+test-unit: setup ## Unit tests, scenarios, architecture
+	@$(T)/test.sh unit
+
+test-netns: build ## The real binary between hosts in network namespaces (root)
+	@$(T)/test.sh netns
+
+demo: build ## Two hosts, one dies, the telephones stay (root; KEEP=1 leaves it running)
+	@$(DENO) run -A tests/demo/main.ts
+
+demo-figures: build ## Measure the outages, write dist/results/demo.json (root)
+	@$(DENO) run -A tests/demo/figures.ts
+
+fmt: setup ## Format all files
+	@$(DENO) fmt
+
+clean: ## Remove what was built (the toolchain stays: git clean -xfd removes it too)
+	@rm -rf dist

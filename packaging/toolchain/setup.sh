@@ -1,0 +1,77 @@
+#!/bin/bash
+# Brings a fresh Debian machine (Node, npm, make, root) to where everything builds and tests:
+# the programs that relais drives, and the pinned Deno. Quick when nothing is missing.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# program (or file) to look for = Debian package that brings it
+wanted=(
+  ip=iproute2 nft=nftables rsync=rsync ssh=openssh-client sshd=openssh-server ping=iputils-ping
+  zstd=zstd conntrack=conntrack sqlite3=sqlite3 tcpdump=tcpdump unshare=util-linux
+  runuser=util-linux git=git
+)
+
+packages_missing() {
+  local entry
+  for entry in "${wanted[@]}"; do
+    PATH="$PATH:/usr/sbin:/sbin" command -v "${entry%%=*}" >/dev/null || echo "${entry#*=}"
+  done
+  # Server programs of PostgreSQL are not on PATH: any major version will do.
+  compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || echo postgresql
+}
+
+# Debian starts what it installs. Here nothing may: tests start their own servers, and a machine that
+# only builds has no use for a running PostgreSQL or sshd.
+policy=/usr/sbin/policy-rc.d
+policy_is_ours=no
+forbid_starting() {
+  [[ -e $policy ]] && return
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+  policy_is_ours=yes
+}
+allow_starting() {
+  if [[ $policy_is_ours == yes ]]; then rm -f "$policy"; fi
+}
+
+install_packages() {
+  local -a missing
+  mapfile -t missing < <(packages_missing | sort -u)
+  ((${#missing[@]} == 0)) && return
+  [[ $(id -u) == 0 ]] ||
+    die "Cannot install ${missing[*]} as you are not root: run: sudo apt-get install ${missing[*]}"
+  command -v apt-get >/dev/null ||
+    die "Cannot install ${missing[*]} as there is no apt-get here: install them in your way"
+  say "Installing from Debian: ${missing[*]}"
+  trap allow_starting EXIT
+  forbid_starting
+  export DEBIAN_FRONTEND=noninteractive
+  # A fresh image has no package lists: try without an update first, it is the slow part.
+  apt-get install -y --no-install-recommends "${missing[@]}" >/dev/null 2>&1 </dev/null || {
+    apt-get update -qq </dev/null
+    apt-get install -y --no-install-recommends "${missing[@]}" </dev/null
+  }
+  allow_starting
+  policy_is_ours=no
+}
+
+install_deno() {
+  local want have
+  want="$(sed -n 's/.*"deno": "\([0-9.]*\)".*/\1/p' "$toolchain/package.json")"
+  have="$(deno --version 2>/dev/null | sed -n '1s/^deno \([0-9.]*\).*/\1/p' || true)"
+  [[ $want == "$have" ]] && return
+  say "Installing Deno $want from npm"
+  # No install scripts: see ./deno. `npm ci` checks the integrity of package-lock.json.
+  (cd "$toolchain" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null)
+  have="$(deno --version | sed -n '1s/^deno \([0-9.]*\).*/\1/p')"
+  [[ $want == "$have" ]] || die "Cannot use Deno as npm brought $have, not $want: check package-lock.json"
+}
+
+# All npm packages of deno.lock into Deno's cache, so that what follows needs no network.
+fetch_dependencies() {
+  (cd "$root" && deno install --quiet --frozen </dev/null)
+}
+
+install_packages
+install_deno
+fetch_dependencies

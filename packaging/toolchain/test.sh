@@ -1,0 +1,68 @@
+#!/bin/bash
+# Runs the stages named as arguments (build check unit netns), each to its end, and sums up.
+# The last line is "N passed, N failed": tests as `deno test` counted them, and a stage that broke
+# otherwise counts as one failed. Exit status 0 only if nothing failed.
+set -uo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$root"
+
+results=dist/results
+passed=0 failed=0 ignored=0
+
+# The number before a word in the last summary line of `deno test`: "ok | 12 passed (3 steps) | 0 failed | …"
+count() { sed -n "s/.* \([0-9]\+\) $2\b.*/\1/p" <<<"$1"; }
+
+# run_tests NAME LIMIT_S ARGUMENT…: one `deno test`, its output on the terminal and in dist/results/NAME.log
+run_tests() {
+  local name="$1" limit="$2" summary status p f i
+  shift 2
+  mkdir -p "$results"
+  NO_COLOR=1 timeout --kill-after=30 "$limit" \
+    "$toolchain/deno" test -A --frozen --junit-path="$results/$name.xml" "$@" </dev/null 2>&1 |
+    tee "$results/$name.log"
+  status="${PIPESTATUS[0]}"
+  summary="$(grep -E '^(ok|FAILED) \| [0-9]+ passed' "$results/$name.log" | tail -1)"
+  p="$(count "$summary" passed)" f="$(count "$summary" failed)" i="$(count "$summary" ignored)"
+  # Ended badly without a failed test: cut off by the deadline, a type error, a leak, no test at all.
+  if ((status != 0 && ${f:-0} == 0)); then
+    say "Stage $name broke (exit status $status)"
+    f=1
+  fi
+  passed=$((passed + ${p:-0})) failed=$((failed + ${f:-0})) ignored=$((ignored + ${i:-0}))
+}
+
+# A stage without tests: nothing to count unless it breaks.
+run_stage() {
+  local name="$1"
+  shift
+  "$@" && return
+  say "Stage $name broke"
+  failed=$((failed + 1))
+  return 1
+}
+
+stage_build() { run_stage build "$toolchain/build.sh"; }
+stage_check() { run_stage check "$toolchain/check.sh"; }
+# All tests but those that need the binary or a machine of their own, so that none is forgotten.
+stage_unit() {
+  run_tests unit 1800 src tests --ignore=tests/netns,tests/binary,tests/lab,tests/bench,tests/demo
+}
+stage_netns() {
+  if [[ $(id -u) != 0 ]]; then
+    run_stage netns complain "Cannot test in network namespaces as you are not root: sudo make test"
+    return
+  fi
+  if [[ ! -x dist/relais ]]; then
+    run_stage netns complain "Cannot test the binary as dist/relais does not exist: make build"
+    return
+  fi
+  run_tests netns 3600 tests/netns tests/binary
+}
+
+# A missing toolchain would only break every other stage.
+run_stage setup "$toolchain/setup.sh" || set --
+for stage in "$@"; do "stage_$stage"; done
+
+((ignored == 0)) || echo "$ignored ignored"
+echo "$passed passed, $failed failed"
+((failed == 0))
