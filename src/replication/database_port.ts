@@ -1,0 +1,58 @@
+/**
+ * The seam between the copying of data sets (`replicator.ts`, `receive.ts`) and PostgreSQL
+ * (`database.ts`).
+ *
+ * @module
+ */
+
+import type { OnProgress, SetDetail } from "./set_header.ts";
+
+/** A dump in progress. */
+export interface DatabaseDump {
+  /** Goes into the stream header: schema version, server version, number of tables… */
+  readonly detail: SetDetail;
+  /** The dump; the sender adds length, digest and trailer. Errors when the dump fails midway. */
+  readonly payload: ReadableStream<Uint8Array>;
+  /**
+   * Settles after `payload` ended: resolves when every process of the pipe exited with 0, rejects
+   * otherwise. The trailer is only sent after it resolved. Never rejects unobserved (the sender
+   * attaches a handler at once).
+   */
+  readonly done: Promise<void>;
+}
+
+/** Options of {@linkcode DatabaseSource.dump}. */
+export interface DatabaseDumpOptions {
+  /** Aborting ends every process of the dump and errors `payload`. */
+  readonly signal: AbortSignal;
+  readonly onProgress: OnProgress;
+}
+
+/** Options of {@linkcode DatabaseSource.install}. */
+export interface DatabaseInstallOptions {
+  /** Absolute path of the received payload: whole, its digest checked. Not to be modified or moved. */
+  readonly spoolFile: string;
+  /** What {@linkcode DatabaseDump.detail} said on the other host. */
+  readonly detail: SetDetail;
+  readonly signal: AbortSignal;
+  readonly onProgress: OnProgress;
+  /**
+   * Asks the daemon again whether this host may still be overwritten; awaited directly before the
+   * swap. Rejects when it may not: the standby database must then stay as it was.
+   */
+  readonly confirm: () => Promise<void>;
+}
+
+/** What `database.ts` gives. */
+export interface DatabaseSource {
+  /** @throws when the dump cannot begin (no server, tool missing, version differs) */
+  dump(options: DatabaseDumpOptions): Promise<DatabaseDump>;
+  /**
+   * Restores into a new database, verifies it, swaps it in. All or nothing.
+   *
+   * @returns facts for the result and the log (tables, rows, milliseconds of the swap)
+   */
+  install(options: DatabaseInstallOptions): Promise<{ readonly detail: SetDetail }>;
+  /** Removes what an interrupted install left behind (half-restored databases); idempotent. */
+  cleanupLeftovers(): Promise<void>;
+}

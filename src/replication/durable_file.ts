@@ -1,0 +1,54 @@
+/**
+ * Files that survive a power cut whole: written aside, flushed, renamed, and the directory flushed.
+ *
+ * @module
+ */
+
+import { dirname } from "node:path";
+
+/**
+ * Replaces `path` by `text`: readers see the old or the new content, never a mixture.
+ *
+ * @throws {Deno.errors.NotFound} when the directory does not exist, and what the disk says when full
+ */
+export async function writeFileAtomically(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
+  try {
+    const file = await Deno.open(temporary, { write: true, createNew: true, mode: 0o600 });
+    try {
+      await writeAll(file, new TextEncoder().encode(text));
+      await file.sync();
+    } finally {
+      file.close();
+    }
+    await Deno.rename(temporary, path);
+  } catch (cause) {
+    await removeIfThere(temporary);
+    throw cause;
+  }
+  await syncDirectory(dirname(path));
+}
+
+/** Writes every byte (one `write` may take only a part). */
+export async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+}
+
+/** Flushes a directory, so that a rename in it survives a power cut. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await Deno.open(path, { read: true });
+  try {
+    await directory.sync();
+  } finally {
+    directory.close();
+  }
+}
+
+/** Removes a file; its absence is fine, any other failure is an error. */
+export async function removeIfThere(path: string): Promise<void> {
+  try {
+    await Deno.remove(path);
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+  }
+}
