@@ -49,16 +49,29 @@ export class ToolFailedError extends Error {
     super(
       `Cannot finish "${argv.join(" ")}" as it exited with ${result.code}: ${
         said || "(no message)"
-      }`,
+      }${result.droppedBytes > 0 ? ` (${result.droppedBytes} more bytes of output dropped)` : ""}`,
     );
   }
 }
 
+/** Most bytes kept of each of standard output and standard error; the rest is read and dropped. */
+export const MAX_OUTPUT_BYTES = 1024 * 1024;
+
+/**
+ * How long after the end of the program its remaining output is waited for, in milliseconds. A
+ * grandchild that inherited the pipes may hold them open for ever.
+ */
+export const DRAIN_MS = 250;
+
 /** How a program ended and what it said. */
 export interface RunResult {
   readonly code: number;
+  /** The first {@linkcode MAX_OUTPUT_BYTES} of standard output. */
   readonly stdout: string;
+  /** The first {@linkcode MAX_OUTPUT_BYTES} of standard error. */
   readonly stderr: string;
+  /** Bytes of both that were dropped because there was too much; a text with a hole must not be parsed. */
+  readonly droppedBytes: number;
 }
 
 /** Options of {@linkcode run}. */
@@ -74,7 +87,9 @@ export interface RunOptions {
 }
 
 /**
- * Runs `argv` and returns its exit status and output, whatever the status is.
+ * Runs `argv` and returns its exit status and output, whatever the status is. It returns when the
+ * program itself has ended and at most {@linkcode DRAIN_MS} later, even if a process that the program
+ * left behind keeps its output open. The deadline and `signal` kill the program, not its children.
  *
  * @throws {ToolMissingError} when the program does not exist
  * @throws {ToolTimeoutError} when it takes longer than `deadlineMs`
@@ -104,21 +119,25 @@ export async function run(argv: readonly string[], options: RunOptions): Promise
     kill();
   }, options.deadlineMs);
   options.signal?.addEventListener("abort", kill, { once: true });
+  const feeder = options.stdin === undefined ? null : new Feeder(child.stdin, options.stdin);
+  const stdout = new Capture(child.stdout);
+  const stderr = new Capture(child.stderr);
+  let status: Deno.CommandStatus;
   try {
-    const fed = options.stdin === undefined ? Promise.resolve() : feed(child, options.stdin);
-    const [output] = await Promise.all([child.output(), fed]);
-    options.signal?.throwIfAborted();
-    if (timedOut) throw new ToolTimeoutError(argv, options.deadlineMs);
-    const decoder = new TextDecoder();
-    return {
-      code: output.code,
-      stdout: decoder.decode(output.stdout),
-      stderr: decoder.decode(output.stderr),
-    };
+    status = await child.status;
   } finally {
     clearTimeout(timer);
     options.signal?.removeEventListener("abort", kill);
   }
+  await Promise.all([stdout.finish(), stderr.finish(), feeder?.finish()]);
+  options.signal?.throwIfAborted();
+  if (timedOut) throw new ToolTimeoutError(argv, options.deadlineMs);
+  return {
+    code: status.code,
+    stdout: stdout.text(),
+    stderr: stderr.text(),
+    droppedBytes: stdout.droppedBytes + stderr.droppedBytes,
+  };
 }
 
 /**
@@ -146,12 +165,87 @@ export function spawnTool(tool: string, options: Deno.CommandOptions): Deno.Chil
   }
 }
 
-async function feed(child: Deno.ChildProcess, text: string): Promise<void> {
-  const writer = child.stdin.getWriter();
+/** Reads one output of a child from its first byte on, keeping a bounded part of it. */
+class Capture {
+  /** Bytes beyond {@linkcode MAX_OUTPUT_BYTES}. */
+  droppedBytes = 0;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #chunks: Uint8Array[] = [];
+  readonly #done: Promise<void>;
+  #keptBytes = 0;
+
+  constructor(stream: ReadableStream<Uint8Array>) {
+    this.#reader = stream.getReader();
+    this.#done = this.#readAll();
+    // finish() reports a failed read; until then it must not count as unhandled.
+    this.#done.catch(() => {});
+  }
+
+  /** Waits for the end of the output, at most {@linkcode DRAIN_MS}; then stops reading. */
+  async finish(): Promise<void> {
+    if (!await settlesWithin(this.#done, DRAIN_MS)) await this.#reader.cancel();
+    await this.#done;
+  }
+
+  text(): string {
+    const decoder = new TextDecoder();
+    return this.#chunks.map((chunk) => decoder.decode(chunk, { stream: true })).join("") +
+      decoder.decode();
+  }
+
+  async #readAll(): Promise<void> {
+    while (true) {
+      const { done, value } = await this.#reader.read();
+      if (done) return;
+      const kept = value.subarray(0, MAX_OUTPUT_BYTES - this.#keptBytes);
+      if (kept.length > 0) this.#chunks.push(kept);
+      this.#keptBytes += kept.length;
+      this.droppedBytes += value.length - kept.length;
+    }
+  }
+}
+
+/** Writes a text to a child's standard input, which the child need not read. */
+class Feeder {
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
+  readonly #done: Promise<void>;
+
+  constructor(stream: WritableStream<Uint8Array<ArrayBuffer>>, text: string) {
+    this.#writer = stream.getWriter();
+    this.#done = this.#writeAll(text);
+  }
+
+  /**
+   * Stops writing: the program has ended. A write that a grandchild's full pipe blocks can't be
+   * interrupted (a stream's abort waits for it); it is abandoned and ends with that grandchild.
+   */
+  async finish(): Promise<void> {
+    if (await settlesWithin(this.#done, DRAIN_MS)) return;
+    this.#writer.abort().catch(() => {
+      // It failed to write in the same moment: the pipe is closed, which is what was wanted.
+    });
+  }
+
+  async #writeAll(text: string): Promise<void> {
+    try {
+      await this.#writer.write(new TextEncoder().encode(text));
+      await this.#writer.close();
+    } catch {
+      // The program closed its input early; its exit status tells what happened.
+    }
+  }
+}
+
+/** Whether `promise` settles within `ms`; a rejection is left to whoever awaits it. */
+async function settlesWithin(promise: Promise<void>, ms: number): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  const settled = promise.then(() => true, () => true);
   try {
-    await writer.write(new TextEncoder().encode(text));
-    await writer.close();
-  } catch {
-    // The program closed its input early; its exit status tells what happened.
+    return await Promise.race([settled, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
