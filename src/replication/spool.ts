@@ -98,7 +98,7 @@ export class Spool {
     }
   }
 
-  /** Every whole generation, the last received first; damaged ones are left out. */
+  /** Every whole generation: highest epoch, then last received, first; damaged ones are left out. */
   async generations(): Promise<readonly Generation[]> {
     const found: Generation[] = [];
     for (const name of await this.#names()) {
@@ -106,7 +106,9 @@ export class Spool {
       const generation = await this.#readSidecar(name);
       if (generation !== null) found.push(generation);
     }
-    return found.sort((a, b) => b.receivedWallMs - a.receivedWallMs);
+    return found.sort((a, b) =>
+      b.header.epoch - a.header.epoch || b.receivedWallMs - a.receivedWallMs
+    );
   }
 
   async #fill(part: string, incoming: IncomingSet, options: SpoolReceiveOptions): Promise<void> {
