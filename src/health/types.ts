@@ -1,0 +1,217 @@
+/**
+ * The JSON contracts of the HTTP side: what `GET /health` answers (and the peer's probe parses) and
+ * what `GET /status` and `relais status --json` answer. Explained for users in docs/status-json.md.
+ *
+ * Unknown keys are ignored, so that a newer relais can be watched by an older one. Strings and lists
+ * are bounded: what a peer says is input like any other.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { DATA_SET_NAMES, type PeerReport, STATE_NAMES } from "../core/types.ts";
+
+const role = z.enum(["master", "slave"]);
+const state = z.enum(STATE_NAMES);
+const verdict = z.enum(["unknown", "alive", "suspect", "dead"]);
+const dataSet = z.enum(DATA_SET_NAMES);
+const word = z.string().max(200);
+const sentence = z.string().max(2000);
+const sentences = z.array(sentence).max(50);
+const count = z.number().int().min(0);
+/** Milliseconds that have passed since something; null: it never happened. */
+const ago = z.number().min(0).nullable();
+/** Wall clock, ISO 8601 in UTC (`2026-01-31T12:00:00.000Z`), for people. */
+const wall = z.string().max(40);
+
+/** Body of `GET /health`: what this node says of itself, small and quick to make. */
+export const HealthBody = z.object({
+  role,
+  state,
+  /** It runs the services or holds the VIPs. */
+  serving: z.boolean(),
+  epoch: count,
+  fit: z.boolean(),
+  unfitReasons: sentences,
+  /** It stands by, has joined and can be handed the service. */
+  ready: z.boolean(),
+  /** What it hears of its peer. */
+  hears: verdict,
+  /** Random id of the daemon process. */
+  instanceId: z.string().min(1).max(100),
+  version: word,
+  /** Fingerprint of its configuration. */
+  fingerprint: word,
+  /** Counts the answers of this process. */
+  seq: count,
+  /** The kernel's boot id. */
+  bootId: word,
+  /** Age in milliseconds of the node's copy of each data set; null: it has none. */
+  dataAges: z.object({ astdb: ago, database: ago, files: ago }),
+});
+/** See the schema of the same name. */
+export type HealthBody = z.infer<typeof HealthBody>;
+
+/** The part of a {@linkcode HealthBody} that the core decides on, stamped with its arrival (monotonic ms). */
+export function peerReport(body: HealthBody, receivedAt: number): PeerReport {
+  const { role, state, serving, epoch, fit, unfitReasons, ready, hears } = body;
+  const { instanceId, version, fingerprint } = body;
+  return {
+    receivedAt,
+    role,
+    state,
+    serving,
+    epoch,
+    fit,
+    unfitReasons,
+    ready,
+    hears,
+    instanceId,
+    version,
+    fingerprint,
+  };
+}
+
+const node = z.object({
+  role,
+  state,
+  /** Since when it is in this state. */
+  since: wall,
+  stateForMs: count,
+  epoch: count,
+  /** Id of the row of the transition table that led here. */
+  rule: word,
+  /** The reason of that row, as a sentence. */
+  why: sentence,
+  instanceId: word,
+  bootId: word,
+  version: word,
+  /** Where the compiled program's runtime came from; `none` when it runs from source. */
+  denort: z.enum(["official", "fallback", "custom", "none"]),
+  configFingerprint: word,
+  clusterName: word,
+  pid: count,
+  uptimeMs: count,
+});
+
+const peer = z.object({
+  verdict,
+  addresses: z.array(z.object({ network: word, address: word })).max(50),
+  /** Its last answer, as it arrived; null: none since this daemon started. */
+  report: HealthBody.nullable(),
+  reportAgeMs: ago,
+  /** Since when nothing at all was heard of it, on any link; null: never heard. */
+  silentForMs: ago,
+  /** Null: not known, as it never answered. */
+  configMatches: z.boolean().nullable(),
+  versionMatches: z.boolean().nullable(),
+});
+
+const signal = z.object({
+  lastReplyAgoMs: ago,
+  /** Round trip of the last answer. */
+  rttMs: z.number().min(0).nullable(),
+  sent: count,
+  received: count,
+  /** Answers that were no answers: garbage, wrong id, too late. */
+  ignored: count,
+});
+
+const link = z.object({
+  network: word,
+  interface: word.nullable(),
+  carrier: z.boolean(),
+  icmp: signal,
+  http: signal.extend({ lastError: sentence.nullable() }),
+  witnesses: z.array(z.object({ address: word, lastReplyAgoMs: ago })).max(50),
+});
+
+const vip = z.object({
+  vip: word,
+  network: word,
+  heldByMe: z.boolean(),
+  holder: z.enum(["unknown", "nobody", "me", "peer", "stranger"]),
+  holderMac: word.nullable(),
+  unansweredProbes: count,
+});
+
+const services = z.object({
+  driver: z.enum(["systemd", "command"]),
+  names: z.array(word).max(100),
+  running: z.enum(["unknown", "none", "some", "all"]),
+  healthy: z.boolean().nullable(),
+});
+
+/** How far a copy is. */
+export const CopyProgress = z.object({
+  /** What it does now, in words. */
+  phase: word,
+  doneBytes: count,
+  totalBytes: count.nullable(),
+  elapsedMs: count,
+});
+/** See the schema of the same name. */
+export type CopyProgress = z.infer<typeof CopyProgress>;
+
+const dataSetStatus = z.object({
+  set: dataSet,
+  /** `sent`: the last copy given to the peer; `received`: the last copy got from it. */
+  direction: z.enum(["sent", "received"]),
+  /** When the source was read; null: never copied. */
+  snapshot: wall.nullable(),
+  ageMs: ago,
+  size: count.nullable(),
+  sha256: word.nullable(),
+  durationMs: count.nullable(),
+  epoch: count.nullable(),
+  /** The role of the node that it came from. */
+  origin: role.nullable(),
+  lastError: sentence.nullable(),
+  lastErrorAt: wall.nullable(),
+  nextRunInMs: count.nullable(),
+  running: CopyProgress.nullable(),
+});
+
+/** One entry of the node's history. */
+export const HistoryEntry = z.object({
+  at: wall,
+  rule: word,
+  from: word,
+  to: word,
+  why: sentence,
+});
+/** See the schema of the same name. */
+export type HistoryEntry = z.infer<typeof HistoryEntry>;
+
+/** Answer of `GET /status` and of `relais status --json`: everything an operator may ask. */
+export const StatusDocument = z.object({
+  node,
+  peer,
+  links: z.array(link).max(50),
+  vips: z.array(vip).max(100),
+  services,
+  dataSets: z.array(dataSetStatus).max(20),
+  /** What the node works on. */
+  goal: z.object({ name: word, step: word, sinceMs: count }).nullable(),
+  maintenance: z.boolean(),
+  isolated: z.boolean(),
+  fit: z.boolean(),
+  unfitReasons: sentences,
+  ready: z.boolean(),
+  /** What an operator should know now, as sentences. */
+  alerts: z.array(sentence).max(100),
+  /** Newest last. */
+  history: z.array(HistoryEntry).max(200),
+  /** What was ignored, refused or lost since the daemon started. */
+  counters: z.object({
+    httpGarbage: count,
+    httpRefused: count,
+    icmpIgnored: count,
+    arpGarbage: count,
+    messagesRefused: count,
+    messagesAccepted: count,
+  }),
+  loop: z.object({ lagMs: z.number().min(0), lastTickAgoMs: z.number().min(0) }),
+});
+/** See the schema of the same name. */
+export type StatusDocument = z.infer<typeof StatusDocument>;
