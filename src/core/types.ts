@@ -136,10 +136,10 @@ export interface PeerNotice {
 export type CoreEvent =
   | { readonly type: "notice"; readonly notice: PeerNotice }
   | { readonly type: "command"; readonly command: OperatorCommand }
-  | { readonly type: "goal-done"; readonly goal: GoalName }
+  | { readonly type: "goal-done"; readonly goalId: number }
   | {
     readonly type: "goal-failed";
-    readonly goal: GoalName;
+    readonly goalId: number;
     /** Name of the step that failed. */
     readonly step: string;
     /** What happened, to what, and what to do next. */
@@ -159,10 +159,10 @@ export type OperatorCommand =
 
 /**
  * What the runtime works on, one at a time; the ordered steps of each are in `goals.ts`.
- * `join`: come to rest and fetch what is newer. `take`: become active. `hand-over`: give the service to
- * the peer by consent. `release`: let go without consent (VIPs first). `retreat`: undo a failed take.
+ * `join`: come to rest (VIPs down, services stopped) and fetch what is newer. `take`: become active.
+ * `hand-over`: give the service to the peer by consent. `repair`: start the services again in place.
  */
-export type GoalName = "join" | "take" | "hand-over" | "release" | "resume" | "repair";
+export type GoalName = "join" | "take" | "hand-over" | "repair";
 
 /** One read-only picture of the world, taken by the runtime for one step. */
 export interface Observation {
@@ -178,6 +178,8 @@ export interface Observation {
   readonly idle: boolean | null;
   /** The failback window (`failback.mode = "window"`) is open now; true in the other modes. */
   readonly failbackWindowOpen: boolean;
+  /** The peer runs another configuration than this node, in words; null when they agree or it is unknown. */
+  readonly peerMismatch: string | null;
   /** A cluster key is loaded, so planned moves can be agreed. */
   readonly hasKey: boolean;
   /** Reasons, in words, why this host could not serve, other than its network and services. */
@@ -209,7 +211,16 @@ export type Action =
   | { readonly type: "drop-vips" }
   /** Cancel the goal in progress (its step in progress is aborted), undo what must not stay. */
   | { readonly type: "cancel-goal" }
-  | { readonly type: "start-goal"; readonly goal: GoalName }
+  | {
+    readonly type: "start-goal";
+    readonly goal: GoalName;
+    /** Comes back in `goal-done` / `goal-failed`, so that a cancelled goal's result is not believed. */
+    readonly goalId: number;
+    /** `take` and `join`: ask the peer for a newer astdb before the services start (M4). */
+    readonly fetch: boolean;
+    /** `hand-over`: this node cannot stay; go also if data cannot travel. */
+    readonly urgent: boolean;
+  }
   /** Announce the VIPs that we hold again (a second holder was seen). */
   | { readonly type: "announce" }
   /** Tell the peer, authenticated, best effort within a deadline. */

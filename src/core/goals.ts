@@ -1,0 +1,116 @@
+/**
+ * The goals as data: which steps, in which order, with which deadline, and what undoes them
+ * (DESIGN section 5). `src/runtime/steps.ts` performs them; the simulation runs the same lists.
+ *
+ * @module
+ */
+
+import type { GoalName } from "./types.ts";
+
+/** Every step that a goal may contain. */
+export type StepName =
+  | "persist-epoch"
+  | "check-transport"
+  | "drop-vips"
+  | "mount-vips"
+  | "announce"
+  | "open-gate"
+  | "close-gate"
+  | "start-services"
+  | "stop-services"
+  | "check-health"
+  | "fetch-astdb"
+  | "install-astdb"
+  | "send-astdb"
+  | "send-files"
+  | "tell-yours";
+
+/** What varies within a goal. */
+export interface GoalOptions {
+  /** `take`, `join`: ask the peer for a newer astdb before services start (M4). */
+  readonly fetch: boolean;
+  /** `hand-over`: this node cannot stay (it stops, or it is ill): go also if data cannot travel. */
+  readonly urgent: boolean;
+}
+
+/** One step of a goal. */
+export interface StepSpec {
+  readonly name: StepName;
+  /** What happens when it fails: the goal fails, or the history notes it and the next step runs. */
+  readonly onFailure: "fail" | "go-on";
+  /** Why it stands at this place. */
+  readonly why: string;
+}
+
+/**
+ * The ordered steps of a goal.
+ *
+ * `take` mounts before it installs and starts (DESIGN section 5 had the data first): the VIP answers a few
+ * milliseconds after the decision, and installing an astdb is local work that phones do not see. Services
+ * start last, so that they bind and answer on an address that is there. See docs/design/steps.md.
+ *
+ * `hand-over` proves the transport before it stops anything, so that a broken ssh costs no call; when the
+ * node must go anyway (`urgent`), data that cannot travel stays here and the history says so.
+ */
+export function goalSteps(goal: GoalName, options: GoalOptions): readonly StepSpec[] {
+  switch (goal) {
+    case "join":
+      return [
+        step("drop-vips", "fail", "a node that does not serve holds no VIP"),
+        step("stop-services", "fail", "B2: services are stopped on the node that does not serve"),
+        step("close-gate", "go-on", "nothing but relais starts them from here on"),
+        ...(options.fetch ? [step("fetch-astdb", "go-on", "M4: before services can start")] : []),
+      ];
+    case "take":
+      return [
+        step("persist-epoch", "fail", "no older data set may be accepted once we serve"),
+        step("mount-vips", "fail", "M1, S1: the address first, phones wait for milliseconds only"),
+        step("announce", "go-on", "M1, S1: ARP and ND tables of the network; repeated in a burst"),
+        ...(options.fetch
+          ? [step("fetch-astdb", "go-on", "M4: the peer may hold newer data")]
+          : []),
+        step("install-astdb", "go-on", "M3: before services read it; refused while they run"),
+        step("open-gate", "go-on", "relais may start the services now"),
+        step("start-services", "fail", "S1, B3"),
+        step("check-health", "fail", "a service that runs and does not answer is not a telephone"),
+        step("announce", "go-on", "some equipment ignored the first burst"),
+      ];
+    case "hand-over":
+      return [
+        ...(options.urgent ? [] : [
+          step("check-transport", "fail", "before anything stops: would the data reach the peer?"),
+        ]),
+        step("stop-services", "fail", "S2: the data comes to rest before it travels"),
+        step("close-gate", "go-on", "nothing but relais starts them from here on"),
+        step(
+          "send-astdb",
+          options.urgent ? "go-on" : "fail",
+          "M4: registrations made here stay callable there",
+        ),
+        step(
+          "send-files",
+          "go-on",
+          "L2: voicemail left here must not be lost; it stays here if it fails",
+        ),
+        step("drop-vips", "fail", "never two holders: gone here before the word is given"),
+        step(
+          "tell-yours",
+          "fail",
+          "the peer mounts at once on that word, not after a ping times out",
+        ),
+      ];
+    case "repair":
+      return [
+        step("open-gate", "go-on", "relais may start the services now"),
+        step("start-services", "fail", "nobody else can serve: try again in place"),
+        step("check-health", "fail", "a service that runs and does not answer is not a telephone"),
+      ];
+  }
+}
+
+/** Steps of `hand-over` after whose failure the VIPs are gone already: there is no way back to active. */
+export const STEPS_AFTER_LETTING_GO: readonly string[] = ["drop-vips", "tell-yours"];
+
+function step(name: StepName, onFailure: StepSpec["onFailure"], why: string): StepSpec {
+  return { name, onFailure, why };
+}

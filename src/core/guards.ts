@@ -1,0 +1,108 @@
+/**
+ * Guards that several rows share, each one question with a yes or no.
+ *
+ * @module
+ */
+
+import type { Context } from "./rule.ts";
+import { HAND_OVER_RETRY_MS } from "./state.ts";
+import type { StateName } from "./types.ts";
+
+/** Nobody serves though the peer lives: after this many `deadAfterMs` the slave takes what nobody takes. */
+export const VACANT_DEAD_TIMES = 5;
+
+/** Two takeovers closer together than this make the next failback wait longer. */
+export const FLAPPING_WINDOW_MS = 600_000;
+
+/** The goal in progress ended well. */
+export function goalDone({ state }: Context): boolean {
+  return state.goal?.outcome === "done";
+}
+
+/** The goal in progress failed. */
+export function goalFailed({ state }: Context): boolean {
+  return state.goal?.outcome === "failed";
+}
+
+/** The peer is gone for certain and I am not the one that is cut off. */
+export function peerIsGone({ s }: Context): boolean {
+  return s.verdict === "dead" && !s.isolated;
+}
+
+/** Nobody answers for the VIPs, and I could serve them. */
+export function vipsAreFree({ s }: Context): boolean {
+  return s.vipsSilent && !s.isolated && s.networkUp;
+}
+
+/** The host is up long enough, or the peer was heard: its silence is not just our own boot. */
+export function bootIsOver({ s, seen, config }: Context): boolean {
+  return s.everHeard || seen.hostUptimeMs >= config.bootGraceMs;
+}
+
+/** The peer lives, does not serve and is in one of `states`. */
+export function peerRestsIn({ s }: Context, states: readonly StateName[]): boolean {
+  return s.peer !== null && s.verdict !== "dead" && !s.peer.serving &&
+    states.includes(s.peer.state);
+}
+
+/** The peer has not been serving for so long that whatever it waits for will not come. */
+export function peerIsIdleTooLong({ state, now, config }: Context): boolean {
+  return state.peerIdleSince !== null &&
+    now - state.peerIdleSince >= config.deadAfterMs * VACANT_DEAD_TIMES;
+}
+
+/** A word of the peer that is still waiting. */
+export function noticeIs({ state }: Context, kind: "yours" | "leaving"): boolean {
+  return state.notice?.kind === kind;
+}
+
+/**
+ * This node is unfit: a dead VIP network for `deadAfterMs` (carrier and witnesses leave little doubt), or
+ * ill services for `unfitAfterMs` (systemd may be restarting them).
+ */
+export function unfitForLong({ state, now, config }: Context): boolean {
+  return (state.networkUnfitSince !== null &&
+    now - state.networkUnfitSince >= config.deadAfterMs) ||
+    (state.servicesUnfitSince !== null && now - state.servicesUnfitSince >= config.unfitAfterMs);
+}
+
+/** This node can serve, or nobody else could: then half a service is better than none. */
+export function fitOrAlone(c: Context): boolean {
+  return c.s.unfitReasons.length === 0 || peerIsGone(c);
+}
+
+/** No hand-over has failed lately. */
+export function handOverMayBeTried({ state, now }: Context): boolean {
+  return state.handOverFailedAt === null || now - state.handOverFailedAt >= HAND_OVER_RETRY_MS;
+}
+
+/**
+ * The stability that the failback demands: `stable_s`, doubled for each takeover of the last ten minutes
+ * beyond the first, at most sixteenfold, so that a flapping master does not play ping-pong with the calls.
+ */
+export function stableNeededMs({ state, now, config }: Context): number {
+  const recent = state.takeovers.filter((at) => now - at < FLAPPING_WINDOW_MS).length;
+  return config.failback.stableMs * 2 ** Math.min(4, Math.max(0, recent - 1));
+}
+
+/** The failback policy says go (DESIGN S-BACK). An operator's word overrides policy and stability. */
+export function failbackIsDue(c: Context): boolean {
+  const { state, seen, now, config } = c;
+  if (state.peerReadySince === null) return false;
+  if (state.failbackAskedAt !== null) return true;
+  if (config.failback.mode === "manual" || state.failbackHeld || !seen.failbackWindowOpen) {
+    return false;
+  }
+  if (!handOverMayBeTried(c)) return false;
+  const stableFor = now - state.peerReadySince;
+  if (stableFor < stableNeededMs(c)) return false;
+  const deadline = config.failback.idleDeadlineMs;
+  return deadline === null || seen.idle === true || stableFor >= stableNeededMs(c) + deadline;
+}
+
+/** A second node speaks for what I hold, or says that it serves. */
+export function peerServesToo({ s }: Context): boolean {
+  return s.vipsHeldByPeer.some((vip) => vip.heldByMe) ||
+    (s.peer !== null && s.peer.serving &&
+      (s.peer.state === "active" || s.peer.state === "maintenance"));
+}

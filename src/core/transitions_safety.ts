@@ -1,0 +1,54 @@
+/**
+ * Rows that come before everything else: letting go of the VIPs.
+ *
+ * @module
+ */
+
+import { peerServesToo } from "./guards.ts";
+import { goal, type Rule } from "./rule.ts";
+
+/** Let go first, ask afterwards. */
+export const SAFETY_RULES: readonly Rule[] = [
+  {
+    id: "M-ISOLATE",
+    role: "master",
+    from: ["active", "taking-over", "handing-back"],
+    when: "I am isolated, or my loop stood still longer than isolated_after_ms",
+    guard: ({ s, state, config }) => s.isolated || state.stalledMs >= config.isolatedAfterMs,
+    to: "isolated",
+    actions: isolate,
+    why: "cut off, or stood still: the VIPs go before the slave may mount them",
+    detail: isolationDetail,
+  },
+  {
+    id: "S-ISOLATE",
+    role: "slave",
+    from: ["active", "taking-over", "handing-back"],
+    when: "I am isolated, or my loop stood still longer than isolated_after_ms",
+    guard: ({ s, state, config }) => s.isolated || state.stalledMs >= config.isolatedAfterMs,
+    to: "isolated",
+    actions: isolate,
+    why: "cut off, or stood still: the VIPs go before the master may mount them",
+    detail: isolationDetail,
+  },
+  {
+    id: "S-YIELD",
+    role: "slave",
+    from: ["active", "taking-over"],
+    when: "the master's MAC speaks for a VIP that I hold, or the master says that it serves",
+    guard: peerServesToo,
+    to: "rejoining",
+    actions: () => [{ type: "cancel-goal" }, { type: "drop-vips" }, goal("join")],
+    why: "the master serves too: the slave yields, VIPs first",
+    detail: ({ s }) =>
+      s.vipsHeldByPeer.map((vip) => `${vip.lastAnswerMac} speaks for ${vip.vip}`).join(", "),
+  },
+];
+
+function isolate(): [{ type: "drop-vips" }, { type: "cancel-goal" }, { type: "discard-evidence" }] {
+  return [{ type: "drop-vips" }, { type: "cancel-goal" }, { type: "discard-evidence" }];
+}
+
+function isolationDetail({ s, state }: Parameters<NonNullable<Rule["detail"]>>[0]): string {
+  return s.isolated ? s.isolatedWhy : `the loop stood still for ${Math.round(state.stalledMs)} ms`;
+}

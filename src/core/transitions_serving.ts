@@ -1,0 +1,165 @@
+/**
+ * Rows of the states in which a node serves: taking-over, active, handing-back.
+ *
+ * @module
+ */
+
+import { failbackIsDue, goalDone, goalFailed, handOverMayBeTried, unfitForLong } from "./guards.ts";
+import { STEPS_AFTER_LETTING_GO } from "./goals.ts";
+import { goal, type Rule } from "./rule.ts";
+import type { Situation } from "./situation.ts";
+import type { Role, VipEvidence } from "./types.ts";
+
+/** How long an ill node that nobody can relieve rests between two repairs. */
+export const REPAIR_EVERY_MS = 10_000;
+
+/** Becoming active. */
+export const TAKING_RULES: readonly Rule[] = [
+  {
+    id: "N-ACTIVE",
+    role: "both",
+    from: ["taking-over"],
+    when: "VIPs are mounted, services run and answer",
+    guard: goalDone,
+    to: "active",
+    actions: () => [{ type: "persist" }],
+    why: "VIPs are mounted, services run and answer",
+  },
+  {
+    id: "N-TAKE-FAILED",
+    role: "both",
+    from: ["taking-over"],
+    when: "a step of becoming active failed",
+    guard: goalFailed,
+    to: "failed",
+    actions: () => [{ type: "drop-vips" }, goal("join")],
+    why: "could not become active",
+    detail: ({ state }) => `${state.goal?.failedStep}: ${state.goal?.error}`,
+  },
+];
+
+/** Serving, and giving the service away. */
+export const ACTIVE_RULES: readonly Rule[] = [
+  defend("M-DEFEND", "master"),
+  defend("S-DEFEND", "slave"),
+  {
+    id: "S-BACK",
+    role: "slave",
+    from: ["active"],
+    when: "the peer is ready and stable, and the failback policy or the operator says go",
+    guard: (c) => c.s.peerCannotTakePlanned === null && failbackIsDue(c),
+    to: "handing-back",
+    actions: () => [goal("hand-over")],
+    why: "the master is back, ready and stable: the service goes back",
+  },
+  {
+    id: "S-BACK-SILENT",
+    role: "slave",
+    from: ["active"],
+    when: "as S-BACK, but without a cluster key: let go, the master sees it by itself",
+    guard: (c) => !c.seen.hasKey && c.s.peer !== null && failbackIsDue(c),
+    to: "rejoining",
+    actions: () => [{ type: "drop-vips" }, goal("join")],
+    why: "the master is back; no cluster key, so I let go and it mounts on silence",
+  },
+  {
+    id: "N-UNFIT",
+    role: "both",
+    from: ["active"],
+    when: "I have been unfit for long and the peer can take over",
+    guard: (c) => unfitForLong(c) && c.s.peerCannotTake === null && handOverMayBeTried(c),
+    to: "handing-back",
+    actions: () => [goal("hand-over", { urgent: true })],
+    why: "this node is unfit to serve and the peer is fit: it takes over by agreement",
+    detail: ({ s }) => s.unfitReasons.join("; "),
+  },
+  {
+    id: "N-REPAIR",
+    role: "both",
+    from: ["active"],
+    when: "my services have been ill for long and nobody can take over",
+    guard: (c) =>
+      unfitForLong(c) && c.s.peerCannotTake !== null && c.state.goal?.outcome !== "running" &&
+      (c.seen.services.running !== "all" || c.seen.services.healthy === false),
+    to: "stay",
+    everyMs: REPAIR_EVERY_MS,
+    actions: ({ s }) => [
+      {
+        type: "alert",
+        text: `${s.unfitReasons.join("; ")}, and ${s.peerCannotTake}: started again here`,
+      },
+      goal("repair"),
+    ],
+    why: "unfit, and nobody can take over: start the services again in place",
+  },
+];
+
+function defend(id: string, role: Role): Rule {
+  return {
+    id,
+    role,
+    from: ["active", "taking-over"],
+    when: "another MAC speaks for a VIP that I hold",
+    guard: ({ s }) => secondHolders(s).length > 0,
+    to: "stay",
+    everyMs: 1000,
+    actions: ({ s }) => [{ type: "announce" }, {
+      type: "alert",
+      text: secondHolders(s)
+        .map((vip) =>
+          `${vip.lastAnswerMac} (${vip.lastAnswerBy}) also speaks for the VIP ${vip.vip}`
+        )
+        .join(", ") + ": announced again. Find that host and take the address away from it",
+    }],
+    why: "a second holder speaks for my VIP: announce again",
+  };
+}
+
+function secondHolders(s: Situation): VipEvidence[] {
+  return [...s.vipsHeldByPeer, ...s.vipsHeldByStranger].filter((vip) => vip.heldByMe);
+}
+
+/** The hand-over in progress. */
+export const HANDING_RULES: readonly Rule[] = [
+  {
+    id: "N-GAVE",
+    role: "both",
+    from: ["handing-back"],
+    when: "the peer has the word that the service is its own",
+    guard: goalDone,
+    to: "standby",
+    actions: () => [{ type: "persist" }],
+    why: "the service was given to the peer",
+  },
+  {
+    id: "N-GAVE-UNHEARD",
+    role: "both",
+    from: ["handing-back"],
+    when: "I let go, but the peer did not confirm the word",
+    guard: (c) => goalFailed(c) && STEPS_AFTER_LETTING_GO.includes(c.state.goal?.failedStep ?? ""),
+    to: "rejoining",
+    actions: () => [{ type: "drop-vips" }, goal("join")],
+    why: "let go, but the peer did not confirm: whoever sees the VIPs free takes them",
+    detail: ({ state }) => state.goal?.error ?? "",
+    then: ({ now }) => ({ handOverFailedAt: now }),
+  },
+  {
+    id: "N-KEPT",
+    role: "both",
+    from: ["handing-back"],
+    when: "a step failed before I let go",
+    guard: goalFailed,
+    to: "taking-over",
+    actions: ({ state }) => [
+      {
+        type: "alert",
+        text:
+          `The hand-over failed (${state.goal?.failedStep}: ${state.goal?.error}): this node goes on serving`,
+      },
+      goal("take"),
+    ],
+    why: "the hand-over failed before anything was let go: serve on",
+    detail: ({ state }) => `${state.goal?.failedStep}: ${state.goal?.error}`,
+    then: ({ now }) => ({ handOverFailedAt: now }),
+  },
+];
