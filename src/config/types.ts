@@ -65,6 +65,11 @@ export interface ServicesConfig {
   readonly driver: "systemd" | "command";
   /** systemd units in start order (driver `systemd`). */
   readonly units: readonly string[];
+  /**
+   * The units are the preset's, not the operator's: those that are not installed on a host are skipped
+   * there. A unit that the file names must be installed.
+   */
+  readonly unitsFromPreset: boolean;
   /** Argument lists (driver `command`); null with driver `systemd`. */
   readonly command: {
     readonly start: readonly string[];
@@ -113,6 +118,10 @@ export interface DatabaseConfig {
   readonly url: string;
   /** Database name taken from the URL. */
   readonly name: string;
+  /** Directory of the local socket; null: libpq's default. */
+  readonly socketDir: string | null;
+  /** Port of the local socket; null: libpq's default. */
+  readonly port: number | null;
   /** System user whose peer authentication opens the local socket. */
   readonly osUser: string;
   readonly everyMs: number;

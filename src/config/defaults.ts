@@ -1,0 +1,155 @@
+/**
+ * Every default and every bound of the configuration, with what it costs to change it. Units are in the
+ * names. `docs/configuration.md` says the same to operators.
+ *
+ * Worst cases, with I = interval, S = isolated_after, D = dead_after (all in ms):
+ * - silent death to decision: the last sign may have come just before the death, the judgement is made
+ *   on a tick: at most D + I. With `fast` 550, `balanced` 3200, `calm` 10500.
+ * - cut-off node to dropped VIPs: at most S + I. Since S + I <= D is required, a cut-off master that
+ *   still runs has dropped its VIPs before the slave, which lost its last sign not earlier, mounts them.
+ *   What remains as margin is D - S - I: 200 (`fast`), 1300 (`balanced`), 3500 (`calm`).
+ * - lost packets that are forgiven: D / I - 1 echo requests in a row (and as many on each other link):
+ *   9 (`fast`), 14 (`balanced`), 19 (`calm`).
+ * - witness echo requests before a node calls itself isolated: S / witnessInterval >= 2, 5 where S >= 5I.
+ *
+ * @module
+ */
+
+import type { Config } from "./types.ts";
+
+/** The numbers of `[heartbeat]` that a preset fixes. */
+export interface HeartbeatPreset {
+  readonly intervalMs: number;
+  readonly isolatedAfterMs: number;
+  readonly deadAfterMs: number;
+  readonly unfitAfterMs: number;
+}
+
+/**
+ * `heartbeat.preset`. Shorter detection costs packets, processor time and, above all, false takeovers
+ * when a host stands still for a moment (virtual machines being snapshot stall for 2.8 to 4.4 s).
+ */
+export const HEARTBEAT_PRESETS = {
+  /** Two physical hosts on one quiet switch. */
+  fast: { intervalMs: 50, isolatedAfterMs: 250, deadAfterMs: 500, unfitAfterMs: 3000 },
+  /** The default: forgives a spanning-tree hiccup, stays far under a caller's patience. */
+  balanced: { intervalMs: 200, isolatedAfterMs: 1500, deadAfterMs: 3000, unfitAfterMs: 10_000 },
+  /** Virtual machines that are live-migrated or snapshot while they serve. */
+  calm: { intervalMs: 500, isolatedAfterMs: 6000, deadAfterMs: 10_000, unfitAfterMs: 10_000 },
+} as const satisfies Record<Config["heartbeat"]["preset"], HeartbeatPreset>;
+
+/** `heartbeat.preset` when none is typed. */
+export const DEFAULT_HEARTBEAT_PRESET = "balanced";
+
+/** `heartbeat.http_port`: free in the registries and on a XiVO; the same on both hosts. */
+export const DEFAULT_HTTP_PORT = 8460;
+
+/**
+ * `heartbeat.boot_grace_ms`: after a boot of both hosts at once the slave waits this long for a master
+ * that it never heard. Longer: fewer needless takeovers after a power cut; shorter: a slave that comes
+ * back alone serves sooner. Four detections, and never less than a network needs to come up.
+ */
+export function defaultBootGraceMs(deadAfterMs: number): number {
+  return Math.max(5000, 4 * deadAfterMs);
+}
+
+/**
+ * Pace of `GET /health`: dearer than an echo (5 ms of processor time or so), so four chances per
+ * detection are enough, never faster than the echo and never slower than 1 s (unless the echo is), for
+ * what only the answer tells (fitness, epoch).
+ */
+export function derivedHttpIntervalMs(options: {
+  readonly intervalMs: number;
+  readonly deadAfterMs: number;
+}): number {
+  return Math.max(options.intervalMs, Math.min(1000, Math.floor(options.deadAfterMs / 4)));
+}
+
+/** Pace of witness echoes: five chances before a node calls itself isolated, for little traffic. */
+export function derivedWitnessIntervalMs(options: {
+  readonly intervalMs: number;
+  readonly isolatedAfterMs: number;
+}): number {
+  return Math.max(options.intervalMs, Math.floor(options.isolatedAfterMs / 5));
+}
+
+/** Bounds of the typed numbers; outside of them the file is refused. */
+export const BOUNDS = {
+  /** Under 20 ms the timers of the host are the noise; over 10 s nothing is detected in time. */
+  intervalMs: { min: 20, max: 10_000 },
+  isolatedAfterMs: { min: 40, max: 300_000 },
+  /** Five minutes is the documented worst case of XiVO today; more than that is no takeover. */
+  deadAfterMs: { min: 60, max: 300_000 },
+  unfitAfterMs: { min: 0, max: 3_600_000 },
+  bootGraceMs: { min: 0, max: 3_600_000 },
+  port: { min: 1, max: 65_535 },
+  /** A unit that needs more than an hour to start does not come back within a takeover. */
+  deadlineS: { min: 1, max: 3600 },
+  rise: { min: 1, max: 100 },
+  fall: { min: 1, max: 100 },
+  /** Under 100 ms the check is load; over 60 s it is no check. */
+  healthIntervalMs: { min: 100, max: 60_000 },
+  stableS: { min: 0, max: 86_400 },
+  idleDeadlineS: { min: 1, max: 86_400 },
+  /** The astdb copy is a read of a small file: cheap enough for each second. */
+  astdbEveryMs: { min: 1000, max: 86_400_000 },
+  /** A database copy or an rsync run is work for both hosts: not more often than each 10 s. */
+  copyEveryMs: { min: 10_000, max: 604_800_000 },
+  prefix4: { min: 8, max: 31 },
+  prefix6: { min: 16, max: 127 },
+} as const;
+
+/** How many of each the file may hold: everything that can grow has a bound. */
+export const LIMITS = {
+  fileBytes: 1_048_576,
+  networks: 16,
+  vipsPerNetwork: 32,
+  routesPerNetwork: 64,
+  witnessesPerNetwork: 16,
+  units: 128,
+  paths: 256,
+  tables: 1024,
+  arguments: 64,
+  issues: 200,
+} as const;
+
+/** `[services]`. */
+export const SERVICES_DEFAULTS = {
+  /** A large XiVO's Asterisk may need 120 s to start: half as much again. */
+  startDeadlineS: 180,
+  /** Asterisk may take 15 s after SIGTERM; systemd itself kills after 90 s by default. */
+  stopDeadlineS: 100,
+  /** Two answers in a row: one late answer of a starting Asterisk is not yet health. */
+  rise: 2,
+  /** Three misses in a row: a reload may swallow one or two. */
+  fall: 3,
+  healthIntervalMs: 1000,
+} as const;
+
+/** `[failback]`. */
+export const FAILBACK_DEFAULTS = {
+  mode: "auto",
+  /** Longer: fewer moves when a master flaps; shorter: sooner back on the preferred host. */
+  stableS: 30,
+  /** How long a hand-back waits for the last call to end before it goes on regardless. */
+  idleDeadlineS: 600,
+} as const;
+
+/** `[replication.ssh]`. */
+export const TRANSPORT_DEFAULTS = {
+  /** The receiver installs the astdb, files and a database: root, behind a forced command. */
+  user: "root",
+  port: 22,
+  identityFile: "/etc/relais/ssh/id_ed25519",
+  knownHostsFile: "/etc/relais/ssh/known_hosts",
+} as const;
+
+/** `[replication.*]`: what is lost at a takeover is at most one period (plus the copy's duration). */
+export const REPLICATION_DEFAULTS = {
+  astdbEvery: "2m",
+  astdbOnChange: true,
+  databaseEvery: "1h",
+  /** Opens the local socket by peer authentication. */
+  databaseOsUser: "postgres",
+  filesEvery: "1h",
+} as const;

@@ -1,0 +1,157 @@
+/**
+ * `[replication]`: the data sets and how they travel.
+ *
+ * @module
+ */
+
+import { parseDatabaseUrl } from "./database_url.ts";
+import { REPLICATION_DEFAULTS as DEFAULTS, TRANSPORT_DEFAULTS } from "./defaults.ts";
+import { parseDuration, readTable } from "./fields.ts";
+import type { IssueList } from "./issues.ts";
+import type { ProductPreset } from "./presets.ts";
+import {
+  ASTDB_SHAPE,
+  DATABASE_SHAPE,
+  FILES_SHAPE,
+  REPLICATION_SHAPE,
+  SSH_SHAPE,
+} from "./schema.ts";
+import type {
+  AstdbConfig,
+  DatabaseConfig,
+  FilesConfig,
+  ReplicationConfig,
+  TransportConfig,
+} from "./types.ts";
+
+/**
+ * Reads `[replication]`; what was wrong is in `issues` and the result is then not to be used. A data set
+ * is copied if its table stands in the file or the preset has it, unless it says `enabled = false`.
+ */
+export function readReplication(
+  section: unknown,
+  preset: ProductPreset | null,
+  issues: IssueList,
+): ReplicationConfig {
+  const typed = readTable(REPLICATION_SHAPE, section ?? {}, "replication", issues);
+  const read = <T>(value: unknown, reader: (value: unknown) => T): T | null => {
+    return value === undefined && preset === null ? null : reader(value ?? {});
+  };
+  return {
+    transport: readTransport(typed.ssh, issues),
+    astdb: read(typed.astdb, (value) => readAstdb(value, preset, issues)),
+    database: read(typed.database, (value) => readDatabase(value, preset, issues)),
+    files: read(typed.files, (value) => readFiles(value, preset, issues)),
+  };
+}
+
+function readTransport(section: unknown, issues: IssueList): TransportConfig {
+  const typed = readTable(SSH_SHAPE, section ?? {}, "replication.ssh", issues);
+  return {
+    user: typed.user ?? TRANSPORT_DEFAULTS.user,
+    port: typed.port ?? TRANSPORT_DEFAULTS.port,
+    identityFile: typed.identity_file ?? TRANSPORT_DEFAULTS.identityFile,
+    knownHostsFile: typed.known_hosts_file ?? TRANSPORT_DEFAULTS.knownHostsFile,
+  };
+}
+
+function readAstdb(
+  section: unknown,
+  preset: ProductPreset | null,
+  issues: IssueList,
+): AstdbConfig | null {
+  const typed = readTable(ASTDB_SHAPE, section, "replication.astdb", issues);
+  if (typed.enabled === false) return null;
+  const path = typed.path ?? preset?.astdbPath;
+  if (path === undefined) {
+    const rule = 'must be the path of the astdb, e.g. "/var/lib/asterisk/astdb.sqlite3"';
+    issues.add("replication.astdb.path", rule, undefined);
+  }
+  return {
+    path: path ?? "",
+    everyMs: typed.every ?? durationOf(DEFAULTS.astdbEvery),
+    onChange: typed.on_change ?? DEFAULTS.astdbOnChange,
+  };
+}
+
+function readDatabase(
+  section: unknown,
+  preset: ProductPreset | null,
+  issues: IssueList,
+): DatabaseConfig | null {
+  const typed = readTable(DATABASE_SHAPE, section, "replication.database", issues);
+  if (typed.enabled === false) return null;
+  const url = typed.url ?? preset?.databaseUrl;
+  const parsed = url === undefined
+    ? { error: 'must be a URL such as "postgresql:///asterisk"' }
+    : parseDatabaseUrl(url);
+  if ("error" in parsed) issues.add("replication.database.url", parsed.error, url);
+  const place = "error" in parsed ? { name: "", socketDir: null, port: null } : parsed;
+  return {
+    url: url ?? "",
+    ...place,
+    osUser: typed.os_user ?? DEFAULTS.databaseOsUser,
+    everyMs: typed.every ?? durationOf(DEFAULTS.databaseEvery),
+    localTables: typed.local_tables ?? preset?.localTables ?? [],
+    excludeTableData: typed.exclude_table_data ?? preset?.excludeTableData ?? [],
+  };
+}
+
+function readFiles(
+  section: unknown,
+  preset: ProductPreset | null,
+  issues: IssueList,
+): FilesConfig | null {
+  const typed = readTable(FILES_SHAPE, section, "replication.files", issues);
+  if (typed.enabled === false) return null;
+  const paths = typed.paths ?? preset?.paths ?? [];
+  const returnPaths = typed.return_paths ?? preset?.returnPaths ?? [];
+  if (paths.length === 0 && returnPaths.length === 0) {
+    const rule = "must list paths to copy (or set enabled = false)";
+    issues.add("replication.files.paths", rule, typed.paths);
+  }
+  for (const [key, list] of [["paths", paths], ["return_paths", returnPaths]] as const) {
+    for (const [index, path] of list.entries()) {
+      const why = whyNotCopied(path);
+      if (why !== null) issues.add(`replication.files.${key}[${index}]`, why, path);
+    }
+  }
+  return {
+    everyMs: typed.every ?? durationOf(DEFAULTS.filesEvery),
+    paths,
+    excludes: typed.excludes ?? preset?.excludes ?? [],
+    returnPaths,
+  };
+}
+
+/** Directories of the system as a whole: `--delete` inside them would undo the other host. */
+const WHOLE = new Set(
+  ("/bin /boot /etc /home /lib /lib32 /lib64 /libx32 /media /mnt /opt /root /sbin /srv /tmp /usr " +
+    "/var /var/cache /var/lib /var/log /var/spool /var/tmp").split(" "),
+);
+/** Trees that belong to the running host, to relais or to another data set. */
+const FORBIDDEN = [
+  "/dev",
+  "/proc",
+  "/run",
+  "/sys",
+  "/etc/relais",
+  "/var/lib/relais",
+  "/var/lib/postgresql",
+  "/etc/ssh",
+  "/etc/network",
+] as const;
+
+function whyNotCopied(path: string): string | null {
+  if (WHOLE.has(path)) return "must not be a whole system directory: name what is in it";
+  const tree = FORBIDDEN.find((root) => path === root || path.startsWith(`${root}/`));
+  return tree === undefined
+    ? null
+    : `must not be in ${tree}, which is each host's own (PostgreSQL: use [replication.database])`;
+}
+
+function durationOf(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === null) throw new TypeError(`Cannot use ${text} as a default as it is not a duration`);
+  return ms;
+}

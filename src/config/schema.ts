@@ -1,0 +1,201 @@
+/**
+ * The keys that users type, table by table (DESIGN section 12), each with its rule in words. Keys are
+ * snake_case with the unit in the name; what a key means and its default: `docs/configuration.md`.
+ * Rules that need more than one key are in the `*_section.ts` files.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { BOUNDS, LIMITS } from "./defaults.ts";
+import {
+  absolutePath,
+  argumentList,
+  duration,
+  flag,
+  integer,
+  ipAddress,
+  listOf,
+  text,
+  word,
+} from "./fields.ts";
+
+const anyValue = z.unknown();
+/** Names that stand in logs, metrics and file names. */
+const networkName = text(
+  "must be 1 to 31 of a-z, 0-9, _ and -, starting with a letter",
+  /^[a-z][a-z0-9_-]{0,30}$/,
+);
+
+/** The file itself. Tables are read one by one, with the shapes below. */
+export const ROOT_SHAPE = {
+  cluster: anyValue,
+  networks: anyValue,
+  heartbeat: anyValue,
+  services: anyValue,
+  failback: anyValue,
+  replication: anyValue,
+} as const;
+
+/** `[cluster]`. */
+export const CLUSTER_SHAPE = {
+  name: text(
+    "must be a name of 1 to 64 letters, digits, spaces, dots, _ and -",
+    /^[\p{L}\p{N}]([\p{L}\p{N} ._-]{0,62}[\p{L}\p{N}._-])?$/u,
+  ),
+  preset: word(["xivo", "wazo", "none"]).optional(),
+} as const;
+
+/** One `[[networks]]`. */
+export const NETWORK_SHAPE = {
+  name: networkName,
+  master: ipAddress(),
+  slave: ipAddress(),
+  prefix: integer({ min: 0, max: 128 }),
+  vip: ipAddress().optional(),
+  vips: listOf(ipAddress(), { what: "addresses", max: LIMITS.vipsPerNetwork }).optional(),
+  routes: anyValue,
+  witnesses: listOf(ipAddress(), { what: "addresses", max: LIMITS.witnessesPerNetwork }).optional(),
+  interface: text(
+    "must be the name of a network interface: 1 to 15 characters, no spaces, slashes or colons",
+    (name) => /^[^\s/:\p{Cc}]{1,15}$/u.test(name) && name !== "." && name !== "..",
+  ).optional(),
+} as const;
+
+/** One entry of `networks[].routes`. */
+export const ROUTE_SHAPE = {
+  to: z.string({ error: 'must be "default" or a prefix such as "192.168.0.0/16"' }),
+  via: ipAddress().optional(),
+  src: ipAddress().optional(),
+  table: z.union([
+    integer({ min: 1, max: 4_294_967_295 }),
+    text("", /^[A-Za-z][A-Za-z0-9_.-]{0,31}$/),
+  ], { error: "must be the number or the name of a routing table" }).refine(
+    (table) => !["local", "255", "unspec"].includes(String(table)),
+    "must not be the kernel's own table of local addresses",
+  ).optional(),
+  metric: integer({ min: 0, max: 4_294_967_295 }).optional(),
+} as const;
+
+/** `[heartbeat]`. */
+export const HEARTBEAT_SHAPE = {
+  preset: word(["fast", "balanced", "calm"]).optional(),
+  interval_ms: integer(BOUNDS.intervalMs).optional(),
+  isolated_after_ms: integer(BOUNDS.isolatedAfterMs).optional(),
+  dead_after_ms: integer(BOUNDS.deadAfterMs).optional(),
+  unfit_after_ms: integer(BOUNDS.unfitAfterMs).optional(),
+  boot_grace_ms: integer(BOUNDS.bootGraceMs).optional(),
+  http_port: integer(BOUNDS.port).optional(),
+} as const;
+
+/** systemd.unit(5): unit names. A template without an instance cannot be started. */
+const UNIT_NAME =
+  /^[A-Za-z0-9_][A-Za-z0-9:_.\\@-]{0,240}\.(service|target|socket|timer|path|mount)$/;
+const unitName = text(
+  'must be the full name of a systemd unit, e.g. "asterisk.service"',
+  (name) => UNIT_NAME.test(name) && !/@\.[a-z]+$/.test(name),
+).refine((name) => name !== "relais.service", "must not be relais itself");
+const command = argumentList({ absolute: true, max: LIMITS.arguments });
+
+/** `[services]`. */
+export const SERVICES_SHAPE = {
+  driver: word(["systemd", "command"]).optional(),
+  units: listOf(unitName, { what: "unit names", max: LIMITS.units }).optional(),
+  start: command.optional(),
+  stop: command.optional(),
+  status: command.optional(),
+  start_deadline_s: integer(BOUNDS.deadlineS).optional(),
+  stop_deadline_s: integer(BOUNDS.deadlineS).optional(),
+  health: anyValue,
+} as const;
+
+/** `services.health`. */
+export const HEALTH_SHAPE = {
+  sip: z.string({ error: 'must be "udp:HOST:PORT" or "off"' }).optional(),
+  rise: integer(BOUNDS.rise).optional(),
+  fall: integer(BOUNDS.fall).optional(),
+  interval_ms: integer(BOUNDS.healthIntervalMs).optional(),
+} as const;
+
+/** `[failback]`. */
+export const FAILBACK_SHAPE = {
+  mode: word(["auto", "manual", "window"]).optional(),
+  window: z.string({ error: 'must be "HH:MM-HH:MM"' }).optional(),
+  stable_s: integer(BOUNDS.stableS).optional(),
+  when_idle: anyValue,
+} as const;
+
+/** `failback.when_idle`. */
+export const WHEN_IDLE_SHAPE = {
+  command: argumentList({ absolute: false, max: LIMITS.arguments }),
+  deadline_s: integer(BOUNDS.idleDeadlineS).optional(),
+} as const;
+
+/** `[replication]`. */
+export const REPLICATION_SHAPE = {
+  ssh: anyValue,
+  astdb: anyValue,
+  database: anyValue,
+  files: anyValue,
+} as const;
+
+/** A Unix user name as Debian's adduser makes them. */
+const userName = text(
+  "must be the name of a system user",
+  /^[a-z_][a-z0-9_-]{0,31}$/,
+);
+
+/** `[replication.ssh]`. */
+export const SSH_SHAPE = {
+  user: userName.optional(),
+  port: integer(BOUNDS.port).optional(),
+  identity_file: absolutePath().optional(),
+  known_hosts_file: absolutePath().optional(),
+} as const;
+
+/** `[replication.astdb]`. */
+export const ASTDB_SHAPE = {
+  enabled: flag().optional(),
+  path: absolutePath().optional(),
+  every: duration(BOUNDS.astdbEveryMs).optional(),
+  on_change: flag().optional(),
+} as const;
+
+const tableRule = "must be the name of a table, with its schema if it is not public";
+const tablePatternRule = "must be a table name or a pattern with * and ?";
+
+/** `[replication.database]`. */
+export const DATABASE_SHAPE = {
+  enabled: flag().optional(),
+  url: z.string({ error: 'must be a URL such as "postgresql:///asterisk"' }).optional(),
+  os_user: userName.optional(),
+  every: duration(BOUNDS.copyEveryMs).optional(),
+  local_tables: listOf(
+    text(tableRule, /^[A-Za-z_][A-Za-z0-9_$]{0,62}(\.[A-Za-z_][A-Za-z0-9_$]{0,62})?$/),
+    { what: "tables", max: LIMITS.tables },
+  ).optional(),
+  exclude_table_data: listOf(
+    text(
+      tablePatternRule,
+      /^[A-Za-z_*?][A-Za-z0-9_$*?]{0,62}(\.[A-Za-z_*?][A-Za-z0-9_$*?]{0,62})?$/,
+    ),
+    { what: "tables or patterns", max: LIMITS.tables },
+  ).optional(),
+} as const;
+
+/** What rsync would take for something else than a pattern to leave out. */
+const excludePattern = text(
+  'must be an rsync pattern to leave out, not a rule of another kind ("+ …", "- …", "!")',
+  (pattern) =>
+    pattern !== "" && pattern.length <= 1024 && !/\p{Cc}/u.test(pattern) &&
+    !/^([+\-!]|\s|[;#])/.test(pattern),
+);
+
+/** `[replication.files]`. */
+export const FILES_SHAPE = {
+  enabled: flag().optional(),
+  every: duration(BOUNDS.copyEveryMs).optional(),
+  paths: listOf(absolutePath(), { what: "paths", max: LIMITS.paths }).optional(),
+  excludes: listOf(excludePattern, { what: "patterns", max: LIMITS.paths }).optional(),
+  return_paths: listOf(absolutePath(), { what: "paths", max: LIMITS.paths }).optional(),
+} as const;
