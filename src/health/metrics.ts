@@ -1,0 +1,211 @@
+/**
+ * `GET /metrics`: the status in the Prometheus text format 0.0.4
+ * (https://prometheus.io/docs/instrumenting/exposition_formats/). Names follow its conventions: base
+ * units (seconds, bytes), `_total` for counters. A value that is not known is left out, never 0.
+ *
+ * @module
+ */
+
+import { STATE_NAMES } from "../core/types.ts";
+import type { StatusDocument } from "./types.ts";
+
+type Labels = Readonly<Record<string, string>>;
+
+/** One sample: its labels, and its value or null when it is not known. */
+type Sample = readonly [labels: Labels, value: number | boolean | null];
+
+/** One metric with all its samples. */
+interface Metric {
+  readonly name: string;
+  readonly type: "gauge" | "counter";
+  readonly help: string;
+  readonly samples: readonly Sample[];
+}
+
+const VERDICTS = ["unknown", "alive", "suspect", "dead"] as const;
+
+/** The whole answer of `GET /metrics`. */
+export function renderMetrics(status: StatusDocument): string {
+  const metrics = [
+    ...nodeMetrics(status),
+    ...peerMetrics(status),
+    ...linkMetrics(status),
+    ...vipMetrics(status),
+    ...dataSetMetrics(status),
+    ...counterMetrics(status),
+  ];
+  return metrics.map(renderMetric).join("");
+}
+
+function renderMetric({ name, type, help, samples }: Metric): string {
+  const lines = samples.flatMap(([labels, value]) =>
+    value === null ? [] : [`${name}${renderLabels(labels)} ${Number(value)}\n`]
+  );
+  if (lines.length === 0) return "";
+  return `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}\n${lines.join("")}`;
+}
+
+function renderLabels(labels: Labels): string {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escapeLabel(value)}"`);
+  return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
+}
+
+function escapeLabel(value: string): string {
+  return value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
+}
+
+function escapeHelp(text: string): string {
+  return text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
+}
+
+function gauge(name: string, help: string, samples: readonly Sample[]): Metric {
+  return { name: `relais_${name}`, type: "gauge", help, samples };
+}
+
+function counter(name: string, help: string, samples: readonly Sample[]): Metric {
+  return { name: `relais_${name}_total`, type: "counter", help, samples };
+}
+
+function seconds(ms: number | null): number | null {
+  return ms === null ? null : ms / 1000;
+}
+
+function nodeMetrics({ node, services, goal, loop, ...status }: StatusDocument): Metric[] {
+  return [
+    gauge("info", "Always 1; what runs here is in the labels.", [[{
+      role: node.role,
+      version: node.version,
+      cluster: node.clusterName,
+      fingerprint: node.configFingerprint,
+    }, 1]]),
+    gauge(
+      "state",
+      "1 for the state the node is in, 0 for the others.",
+      STATE_NAMES.map((state) => [{ state }, node.state === state]),
+    ),
+    gauge("state_age_seconds", "Time in this state.", [[{}, seconds(node.stateForMs)]]),
+    gauge("epoch", "Raised at each takeover.", [[{}, node.epoch]]),
+    gauge("uptime_seconds", "Age of the daemon.", [[{}, seconds(node.uptimeMs)]]),
+    gauge("fit", "1 if the node could serve or serves well.", [[{}, status.fit]]),
+    gauge("ready", "1 if the node can be handed the service.", [[{}, status.ready]]),
+    gauge("isolated", "1 if neither the peer nor a witness is heard.", [[{}, status.isolated]]),
+    gauge("maintenance", "1 in maintenance.", [[{}, status.maintenance]]),
+    gauge("alerts", "Alerts an operator should read in the status.", [[{}, status.alerts.length]]),
+    gauge("goal_running", "1 while the node works on the goal of the label.", [
+      ...(goal === null ? [] : [[{ goal: goal.name }, 1] satisfies Sample]),
+    ]),
+    gauge("services_running", "1 if all services run, 0 if none, 0.5 between.", [
+      [{}, { unknown: null, none: 0, some: 0.5, all: 1 }[services.running]],
+    ]),
+    gauge("services_healthy", "1 if the telephony check passes.", [[{}, services.healthy]]),
+    gauge("loop_lag_seconds", "How late the daemon's loop was last.", [[{}, seconds(loop.lagMs)]]),
+  ];
+}
+
+function peerMetrics({ peer }: StatusDocument): Metric[] {
+  return [
+    gauge(
+      "peer_verdict",
+      "1 for what the failure detector says of the peer.",
+      VERDICTS.map((verdict) => [{ verdict }, peer.verdict === verdict]),
+    ),
+    gauge("peer_silent_seconds", "Since the peer was last heard on any link.", [
+      [{}, seconds(peer.silentForMs)],
+    ]),
+    gauge("peer_fit", "1 if the peer says that it could serve or serves well.", [
+      [{}, peer.report?.fit ?? null],
+    ]),
+    gauge("peer_epoch", "The epoch that the peer reports.", [[{}, peer.report?.epoch ?? null]]),
+    gauge("peer_config_matches", "1 if both nodes have the same configuration.", [
+      [{}, peer.configMatches],
+    ]),
+  ];
+}
+
+function linkMetrics({ links }: StatusDocument): Metric[] {
+  const signals = links.flatMap(({ network, icmp, http }) => [
+    { labels: { network, signal: "icmp" }, of: icmp },
+    { labels: { network, signal: "http" }, of: http },
+  ]);
+  return [
+    gauge(
+      "link_carrier",
+      "1 if the interface of the network is up and has carrier.",
+      links.map(({ network, carrier }) => [{ network }, carrier]),
+    ),
+    gauge(
+      "link_reply_age_seconds",
+      "Since the peer last answered.",
+      signals.map(({ labels, of }) => [labels, seconds(of.lastReplyAgoMs)]),
+    ),
+    gauge(
+      "link_rtt_seconds",
+      "Round trip of the last answer.",
+      signals.map(({ labels, of }) => [labels, seconds(of.rttMs)]),
+    ),
+    counter("link_sent", "Questions sent.", signals.map(({ labels, of }) => [labels, of.sent])),
+    counter(
+      "link_received",
+      "Answers received.",
+      signals.map(({ labels, of }) => [labels, of.received]),
+    ),
+    gauge(
+      "witness_reply_age_seconds",
+      "Since a witness last answered.",
+      links.flatMap(({ network, witnesses }) =>
+        witnesses.map((
+          { address, lastReplyAgoMs },
+        ) => [{ network, address }, seconds(lastReplyAgoMs)] satisfies Sample)
+      ),
+    ),
+  ];
+}
+
+function vipMetrics({ vips }: StatusDocument): Metric[] {
+  return [
+    gauge(
+      "vip_held",
+      "1 if this node holds the VIP.",
+      vips.map(({ vip, network, heldByMe }) => [{ vip, network }, heldByMe]),
+    ),
+    gauge(
+      "vip_holder",
+      "1 for who answers for the VIP.",
+      vips.map(({ vip, network, holder }) => [{ vip, network, holder }, 1]),
+    ),
+  ];
+}
+
+function dataSetMetrics({ dataSets }: StatusDocument): Metric[] {
+  const of = (
+    pick: (set: StatusDocument["dataSets"][number]) => number | boolean | null,
+  ): Sample[] => dataSets.map((d) => [{ set: d.set, direction: d.direction }, pick(d)]);
+  return [
+    gauge("data_set_age_seconds", "Age of the last good copy.", of((d) => seconds(d.ageMs))),
+    gauge("data_set_size_bytes", "Size of the last good copy.", of((d) => d.size)),
+    gauge(
+      "data_set_duration_seconds",
+      "How long the last good copy took.",
+      of((d) => seconds(d.durationMs)),
+    ),
+    gauge("data_set_failing", "1 if the last copy failed.", of((d) => d.lastError !== null)),
+    gauge("data_set_running", "1 while a copy runs.", of((d) => d.running !== null)),
+  ];
+}
+
+function counterMetrics({ counters }: StatusDocument): Metric[] {
+  return [
+    counter("ignored", "Input that was no input, by where it came in.", [
+      [{ input: "http" }, counters.httpGarbage],
+      [{ input: "icmp" }, counters.icmpIgnored],
+      [{ input: "arp" }, counters.arpGarbage],
+    ]),
+    counter("http_refused", "Requests from addresses that are not allowed.", [
+      [{}, counters.httpRefused],
+    ]),
+    counter("messages", "Messages of the peer, by what became of them.", [
+      [{ result: "accepted" }, counters.messagesAccepted],
+      [{ result: "refused" }, counters.messagesRefused],
+    ]),
+  ];
+}
