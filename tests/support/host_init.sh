@@ -34,6 +34,7 @@ done
 mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
 mount -t sysfs -o ro,nosuid,nodev,noexec sysfs "$root/sys"
 for d in run tmp; do mount -t tmpfs -o nosuid,nodev tmpfs "$root/$d"; done
+chmod 755 "$root/run"
 chmod 1777 "$root/tmp"
 mkdir -p "$root/run/lock" "$root/run/sshd" "$root/run/postgresql"
 chown postgres: "$root/run/postgresql" 2> /dev/null || true
