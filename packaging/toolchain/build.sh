@@ -11,9 +11,10 @@ case "$arch" in
   arm64) target=aarch64-unknown-linux-gnu ;;
   *) die "Cannot build for \"$arch\" as only amd64 and arm64 are known: make build ARCH=amd64|arm64" ;;
 esac
-out="dist/relais"
-[[ $arch == "$(host_arch)" ]] || out="dist/relais-$arch"
+# Tests of the toolchain compile another program, with the same permissions, to another place.
 main="${RELAIS_MAIN:-src/main.ts}"
+out="${RELAIS_OUT:-dist/relais}"
+[[ -n ${RELAIS_OUT:-} || $arch == "$(host_arch)" ]] || out="dist/relais-$arch"
 [[ -f $main ]] || die "Cannot build relais as $main does not exist"
 
 mkdir -p dist
@@ -37,7 +38,7 @@ facts() {
 inputs=(src deno.json deno.lock packaging/toolchain/build.sh packaging/toolchain/permissions.txt
   packaging/toolchain/package-lock.json "$main")
 info="dist/build_info.json"
-stamp="dist/.built-$arch"
+stamp="$(dirname "$out")/.built-$(basename "$out")"
 facts="$(facts)"
 wish="$facts ${DENORT:-any} ${DENORT_BIN:-}"
 if [[ -e $out && -e $stamp && $(cat "$stamp") == "$wish" &&
@@ -46,7 +47,7 @@ if [[ -e $out && -e $stamp && $(cat "$stamp") == "$wish" &&
   exit 0
 fi
 started="$(mktemp -p dist .started.XXXXXX)"
-tmp="dist/.relais-$arch.$$"
+tmp="$(dirname "$out")/.$(basename "$out").$$"
 trap 'rm -f "$started" "$tmp"' EXIT
 
 read -r kind file < <("$toolchain/denort.sh" "$arch")

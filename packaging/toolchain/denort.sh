@@ -42,7 +42,8 @@ official_works() {
     --no-check --target "$triple" --output "$dir/empty" empty.ts) >"$dir/log" 2>&1 </dev/null; then
     ok=yes
   else
-    why="$(sed 's/\x1b\[[0-9;]*m//g' "$dir/log" | grep -m1 -E '^ +[0-9]+: (error|.*(dns|refused|timed))' || true)"
+    why="$(sed 's/\x1b\[[0-9;]*m//g' "$dir/log" | grep -m1 -E '^ +[0-9]+: (error|.*(dns|refused|timed))' |
+      sed -E 's/^ +[0-9]+: //' || true)"
     why="${why:-no answer within $limit s}"
   fi
   rm -rf "$dir"
