@@ -1,0 +1,463 @@
+/**
+ * Mounts, renews and drops the VIPs and routes of this host, one change at a time.
+ *
+ * @module
+ */
+
+import type { NetworkConfig } from "../config/types.ts";
+import type { Role } from "../core/types.ts";
+import type { Clock } from "../os/clock.ts";
+import {
+  type BatchResult,
+  canonicalAddress,
+  type FailedLine,
+  type InterfaceInfo,
+  IpRoute,
+  MAIN_TABLE,
+  type Observed,
+} from "./iproute.ts";
+import { isOurAddress, VIP_LIFETIME_S } from "./mark.ts";
+import {
+  type Desired,
+  desiredOf,
+  givenBackLines,
+  interfaceOf,
+  type Operation,
+  type Plan,
+  plan,
+  type PlanContext,
+  renewalLines,
+  routeText,
+} from "./plan.ts";
+import { resolveTables } from "./tables.ts";
+
+/** The kernel may drop a VIP this much before its lifetime ends (measured: 2.5 to 3 s of 3 s). */
+const LIFETIME_SLACK_MS = 500;
+
+/** What {@linkcode VipManager.renew} put back. */
+export interface Repair {
+  readonly kind: "address" | "route";
+  readonly network: string;
+  /** The address, or the route's source. */
+  readonly vip: string | null;
+  /** For people, e.g. `10.20.0.10/32 on eth0`. */
+  readonly what: string;
+}
+
+/** Not all VIPs and routes are there after mounting. */
+export class MountError extends Error {
+  override readonly name = "MountError";
+  /**
+   * @param missing whole sentences, one for each thing that is not there
+   * @param held the VIPs that are there
+   */
+  constructor(readonly missing: readonly string[], readonly held: readonly string[]) {
+    super(missing.join("; "));
+  }
+}
+
+/** Something of ours is still there after dropping. */
+export class DropError extends Error {
+  override readonly name = "DropError";
+}
+
+/** The kernel dropped VIPs because they were renewed too late; they were not mounted again. */
+export class VipLapsedError extends Error {
+  override readonly name = "VipLapsedError";
+  constructor(readonly vips: readonly string[], readonly lateMs: number) {
+    super(
+      `Cannot renew ${vips.join(", ")} as the last renewal was ${
+        Math.round(lateMs)
+      } ms ago and the ` +
+        `kernel has dropped them: look who serves now, then mount again`,
+    );
+  }
+}
+
+/** Options of {@linkcode VipManager}. */
+export interface VipManagerOptions {
+  readonly networks: readonly NetworkConfig[];
+  readonly role: Role;
+  readonly clock: Clock;
+  readonly log?: (level: "info" | "warning", text: string) => void;
+  /** How to call `ip`; default `["ip"]`. Tests enter a namespace with it. */
+  readonly ipCommand?: readonly string[];
+  /** Seconds; default {@linkcode VIP_LIFETIME_S}. Renew three times as often. */
+  readonly lifetimeS?: number;
+}
+
+/** The VIPs and routes of this host. Calls are executed one after the other; `drop` goes first. */
+export class VipManager {
+  readonly #networks: readonly NetworkConfig[];
+  readonly #role: Role;
+  readonly #clock: Clock;
+  readonly #log: (level: "info" | "warning", text: string) => void;
+  readonly #ip: IpRoute;
+  readonly #lifetimeS: number;
+  readonly #context: PlanContext;
+  readonly #tables: ReadonlyMap<string, number>;
+  readonly #destinations: readonly string[];
+
+  /** What the kernel held when it was last read; null: never read. */
+  #observed: Observed | null = null;
+  #held: ReadonlySet<string> = new Set();
+  #problems: readonly string[] = [];
+  /** The VIPs shall be held: renewals put back what is missing. */
+  #wanted = false;
+  #renewedAt = 0;
+  /** Raised by each drop: what was asked for before it is void. */
+  #generation = 0;
+  #tail: Promise<unknown> = Promise.resolve();
+  #running: AbortController | null = null;
+
+  /** @throws {Error} when a route names a routing table that this host does not know */
+  constructor(options: VipManagerOptions) {
+    this.#networks = options.networks;
+    this.#role = options.role;
+    this.#clock = options.clock;
+    this.#log = options.log ?? (() => {});
+    this.#ip = new IpRoute(options.ipCommand);
+    this.#lifetimeS = options.lifetimeS ?? VIP_LIFETIME_S;
+    this.#context = {
+      vips: new Set(options.networks.flatMap(({ vips }) => vips.map(canonicalAddress))),
+      lifetimeS: this.#lifetimeS,
+    };
+    this.#tables = resolveTables(
+      options.networks.flatMap(({ routes }) => routes.flatMap(({ table }) => table ?? [])),
+    );
+    this.#destinations = this.#desired([]).routes.map((route) => route.to);
+  }
+
+  /** VIPs of ours that were on this host when the kernel was last read. */
+  get held(): ReadonlySet<string> {
+    return this.#held;
+  }
+
+  /**
+   * Whole sentences: what stands in the way of holding the VIPs, as of the last reading. On a host that
+   * does not serve: only VIPs that something else has configured here.
+   */
+  get problems(): readonly string[] {
+    return this.#problems;
+  }
+
+  /**
+   * The interface of the network of that name, as of the last reading; null while it is absent or down.
+   *
+   * @throws {TypeError} for a network that is not configured
+   */
+  interfaceOf(name: string): InterfaceInfo | null {
+    const network = this.#networks.find((candidate) => candidate.name === name);
+    if (network === undefined) throw new TypeError(`Cannot find a network "${name}"`);
+    return interfaceOf(network, this.#role, this.#observed?.interfaces ?? []);
+  }
+
+  /**
+   * Reads the kernel. Renews nothing.
+   *
+   * @throws what {@linkcode IpRoute.batch} throws
+   */
+  refresh(): Promise<readonly InterfaceInfo[]> {
+    return this.#serial(async (signal) => {
+      try {
+        return this.#note(await this.#batch([], { signal })).interfaces;
+      } catch (error) {
+        // A drop goes first; it reads the kernel, too.
+        if (signal.aborted && this.#observed !== null) return this.#observed.interfaces;
+        throw error;
+      }
+    });
+  }
+
+  /**
+   * Mounts all VIPs and routes and proves it by reading back: one run of `ip` if the interfaces are as
+   * last read. What can be mounted is mounted even if the rest can't; {@linkcode renew} goes on trying.
+   *
+   * @throws {MountError} naming what is not there
+   * @throws {DOMException} `AbortError` when `signal` aborts or `drop` was called; call `drop` then
+   * @throws what {@linkcode IpRoute.batch} throws
+   */
+  mount(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    const generation = this.#generation;
+    return this.#serial(async (running) => {
+      if (generation !== this.#generation) throw aborted("they were dropped meanwhile");
+      const signal = options.signal === undefined
+        ? running
+        : AbortSignal.any([running, options.signal]);
+      signal.throwIfAborted();
+      const failed: FailedLine[] = [];
+      const todo = await this.#mountRounds(failed, signal);
+      const missing = [...todo.problems, ...todo.operations.map((op) => notDone(op, failed))];
+      if (missing.length > 0) throw new MountError(missing, [...this.#held]);
+    });
+  }
+
+  /**
+   * Removes every address and route of ours, also such that are not configured any more. Cancels a
+   * `mount` or `renew` in progress. Idempotent; one run of `ip` in the common case.
+   *
+   * @throws {DropError} after all was tried, if something is left or can't be known to be gone; the
+   *   kernel then drops the VIPs within their lifetime, as nobody renews them any more
+   */
+  drop(): Promise<void> {
+    this.#generation++;
+    this.#wanted = false;
+    this.#running?.abort(aborted("they are being dropped"));
+    return this.#serial(async () => {
+      await this.#removeAll();
+    });
+  }
+
+  /**
+   * To be called each second while VIPs are held: extends their lifetime (one run of `ip`) and puts back
+   * what someone removed. Does nothing when nothing is to be held.
+   *
+   * @returns what was put back: announce it, and name it in the log
+   * @throws {VipLapsedError} when it comes so late that the kernel dropped VIPs; they are no longer
+   *   wanted then, until `mount` is called again
+   * @throws what {@linkcode IpRoute.batch} throws
+   */
+  renew(): Promise<readonly Repair[]> {
+    const generation = this.#generation;
+    return this.#serial(async (signal) => {
+      const current = (): boolean => this.#wanted && generation === this.#generation;
+      try {
+        return current() ? await this.#renew(signal) : [];
+      } catch (error) {
+        if (signal.aborted) return [];
+        throw error;
+      }
+    });
+  }
+
+  /**
+   * Takes over what a previous daemon of this host left mounted: extends its lifetime; later renewals
+   * complete it. With nothing there, nothing is wanted.
+   *
+   * @throws what {@linkcode IpRoute.batch} throws
+   */
+  adopt(): Promise<{ readonly held: readonly string[] }> {
+    return this.#serial(async (signal) => {
+      this.#note(await this.#batch([], { signal }));
+      if (this.#held.size > 0) {
+        const startedAt = this.#clock.nowMs();
+        const lines = renewalLines(this.#plan(), this.#lifetimeS);
+        this.#note(await this.#batch(lines, { signal }));
+        this.#renewedAt = startedAt;
+        this.#wanted = this.#held.size > 0;
+      }
+      return { held: [...this.#held] };
+    });
+  }
+
+  /**
+   * `relais cleanup`: what {@linkcode drop} does, told in sentences; empty when nothing of ours was there.
+   *
+   * @throws what {@linkcode drop} throws
+   */
+  cleanup(): Promise<readonly string[]> {
+    this.#generation++;
+    this.#wanted = false;
+    this.#running?.abort(aborted("they are being dropped"));
+    return this.#serial(async (signal) => {
+      this.#note(await this.#batch([], { signal }));
+      const before = this.#planDrop();
+      await this.#removeAll();
+      return before.operations.map((op) => {
+        if (op.kind === "delete-address") return `Removed the VIP ${op.what}`;
+        return `Removed the route ${op.what}${this.#successorOf(op)}`;
+      });
+    });
+  }
+
+  /** Two rounds: the second is for interfaces that are not as last read, and for lost races. */
+  async #mountRounds(failed: FailedLine[], signal: AbortSignal): Promise<Plan> {
+    // Unless all of it is known to have gone well or badly, nobody must complete it later.
+    this.#wanted = false;
+    if (this.#observed === null) this.#note(await this.#batch([], { signal }));
+    let todo = this.#plan();
+    for (let round = 0; round < 2; round++) {
+      const startedAt = this.#clock.nowMs();
+      const lines = [...renewalLines(todo, this.#lifetimeS), ...todo.operations.map(lineOf)];
+      const result = await this.#batch(lines, { signal });
+      this.#renewedAt = startedAt;
+      failed.push(...result.failed);
+      this.#note(result);
+      todo = this.#plan();
+      if (todo.operations.length === 0) break;
+    }
+    this.#wanted = true;
+    return todo;
+  }
+
+  async #renew(signal: AbortSignal): Promise<readonly Repair[]> {
+    const startedAt = this.#clock.nowMs();
+    const overdue = (): boolean =>
+      this.#clock.nowMs() - this.#renewedAt >= this.#lifetimeS * 1000 - LIFETIME_SLACK_MS;
+    // Renewing an address that is gone would mount it again. When that may be so, look first.
+    const late = overdue();
+    const before = this.#plan();
+    const lines = late ? [] : renewalLines(before, this.#lifetimeS);
+    const wasHeld = this.#held;
+    const seen = this.#note(await this.#batch(lines, { readFirst: true, signal }));
+    if (late || overdue()) {
+      const lateMs = this.#clock.nowMs() - this.#renewedAt;
+      const lapsed = [...wasHeld].filter((vip) => !this.#held.has(vip));
+      if (lapsed.length > 0) {
+        this.#wanted = false;
+        await this.#removeAll();
+        throw new VipLapsedError(lapsed, lateMs);
+      }
+    }
+    let found = this.#plan();
+    // Late, but nothing was lost: extend what is there; what was missing before waits for evidence.
+    const repairs = late ? [] : found.operations;
+    const follow = [
+      ...(late ? renewalLines(found, this.#lifetimeS) : []),
+      ...givenBackLines({ present: late ? [] : before.present }, seen, this.#context),
+      ...repairs.map(lineOf),
+    ];
+    if (follow.length > 0) {
+      const result = await this.#batch(follow, { signal });
+      this.#note(result);
+      found = this.#plan();
+      for (const op of found.operations) {
+        this.#log("warning", notDone(op, result.failed));
+      }
+    }
+    this.#renewedAt = startedAt;
+    const open = new Set(found.operations.map((op) => op.line));
+    return repairs.filter((op) => !open.has(op.line)).flatMap(toRepair);
+  }
+
+  async #removeAll(): Promise<void> {
+    const failed: FailedLine[] = [];
+    let unread: unknown = null;
+    // What is expected to be there first; then twice what the kernel says is left.
+    let lines = this.#planDrop().operations.map(lineOf);
+    for (let round = 0; round < 3; round++) {
+      try {
+        // Not to be cancelled: a drop is finished or has failed.
+        const result = await this.#batch(lines, {});
+        unread = null;
+        failed.push(...result.failed);
+        this.#note(result);
+        const left = this.#planDrop().operations;
+        if (left.length === 0) return;
+        lines = left.map(lineOf);
+      } catch (error) {
+        unread = error;
+      }
+    }
+    const left = unread === null
+      ? this.#planDrop().operations.map((op) => notDone(op, failed)).join("; ")
+      : (unread instanceof Error ? unread.message : String(unread));
+    throw new DropError(
+      `Cannot drop the VIPs: ${left}; the kernel drops them within ${this.#lifetimeS} s`,
+      { cause: unread },
+    );
+  }
+
+  #desired(interfaces: readonly InterfaceInfo[]): Desired {
+    return desiredOf(this.#networks, {
+      role: this.#role,
+      interfaces,
+      tableOf: (name) => this.#tables.get(name ?? "main") ?? MAIN_TABLE,
+    });
+  }
+
+  /** What is to be done so that all is mounted, judged by the last reading. */
+  #plan(): Plan {
+    const observed = this.#observed ?? NOTHING;
+    return plan(this.#desired(observed.interfaces), observed, this.#context);
+  }
+
+  /** The same for nothing mounted. */
+  #planDrop(): Plan {
+    return plan({ vips: [], routes: [] }, this.#observed ?? NOTHING, this.#context);
+  }
+
+  #batch(
+    lines: readonly string[],
+    options: { readonly readFirst?: boolean; readonly signal?: AbortSignal },
+  ): Promise<BatchResult> {
+    return this.#ip.batch(lines, { ...options, destinations: this.#destinations });
+  }
+
+  /** Remembers a reading. */
+  #note<T extends Observed>(observed: T): T {
+    this.#observed = observed;
+    const there = new Set(
+      observed.interfaces.flatMap(({ addresses }) =>
+        addresses.filter((address) => isOurAddress(address, this.#context))
+          .map(({ address }) => address)
+      ),
+    );
+    this.#held = new Set(
+      this.#networks.flatMap(({ vips }) => vips.filter((vip) => there.has(canonicalAddress(vip)))),
+    );
+    const found = this.#plan();
+    const problems = this.#wanted ? [...found.problems, ...found.warnings] : found.foreign;
+    for (const text of problems) {
+      if (!this.#problems.includes(text)) this.#log("warning", text);
+    }
+    this.#problems = problems;
+    return observed;
+  }
+
+  /** Who carries the traffic of a route that was removed, as a half-sentence. */
+  #successorOf(operation: Operation): string {
+    const gone = operation.route;
+    const rival = this.#observed?.routes.find((other) =>
+      gone !== null && other.family === gone.family && other.table === gone.table &&
+      other.to === gone.to
+    );
+    return rival === undefined ? "" : `; in use again: ${routeText(rival)}`;
+  }
+
+  /** Runs `work` after everything that was asked for before. */
+  #serial<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const result = this.#tail.then(async () => {
+      const running = new AbortController();
+      this.#running = running;
+      try {
+        return await work(running.signal);
+      } finally {
+        this.#running = null;
+      }
+    });
+    this.#tail = result.catch(() => {
+      // Whoever asked for it is told; the queue goes on.
+    });
+    return result;
+  }
+}
+
+/** Before the first reading. */
+const NOTHING: Observed = { interfaces: [], routes: [] };
+
+function lineOf(operation: Operation): string {
+  return operation.line;
+}
+
+function aborted(why: string): DOMException {
+  return new DOMException(`Cannot mount the VIPs as ${why}`, "AbortError");
+}
+
+function notDone(operation: Operation, failed: readonly FailedLine[]): string {
+  const said = failed.findLast((failure) => failure.line === operation.line)?.message;
+  const verb = operation.kind.startsWith("add") ? "mount" : "remove";
+  const noun = operation.route === null ? "the VIP" : "the route";
+  return `Cannot ${verb} ${noun} ${operation.what}: ` +
+    (said === undefined || said === "" ? "the kernel does not show the change" : said);
+}
+
+function toRepair(operation: Operation): Repair[] {
+  if (!operation.kind.startsWith("add") || operation.network === null) return [];
+  return [{
+    kind: operation.kind === "add-address" ? "address" : "route",
+    network: operation.network,
+    vip: operation.vip,
+    what: operation.what,
+  }];
+}
