@@ -1,0 +1,175 @@
+/**
+ * Gives the health app its ports: one listener per own address. An address that is not there yet (its
+ * interface is down when the daemon starts) is retried and reported, not fatal.
+ *
+ * @module
+ */
+
+import { type Clock, systemClock } from "../os/clock.ts";
+import { type ConnectionDeadlines, DEADLINES, ServedConnection } from "./http_connection.ts";
+
+/** Connections at the same time, over all addresses. When full, the longest waiting one makes room. */
+export const CONNECTIONS_MAX = 64;
+/** Pauses between attempts to listen; the last one repeats. The peer's probe waits for us, so: short. */
+const RETRY_MS = [100, 200, 500, 1_000] as const;
+
+/** What the server needs of the app: {@linkcode createApp} makes one. */
+export interface FetchApp {
+  fetch(request: Request, env: { readonly remoteAddress: string }): Response | Promise<Response>;
+}
+
+/** What {@linkcode HealthServer} needs. */
+export interface HealthServerOptions {
+  readonly app: FetchApp;
+  /** IPv4 and IPv6 addresses of this host, without brackets. */
+  readonly addresses: readonly string[];
+  /** 0: any free port (tests). */
+  readonly port: number;
+  /** Hears of an address that cannot be listened on (once per reason) and of bugs. */
+  readonly onError: (error: Error) => void;
+  /** An address is listened on now. */
+  readonly onListen?: (address: string, port: number) => void;
+  /** Counts what is no HTTP. */
+  readonly onGarbage?: (why: string) => void;
+  readonly clock?: Clock;
+  readonly deadlines?: ConnectionDeadlines;
+}
+
+/** Listens on every own address and serves the app there. */
+export class HealthServer {
+  readonly #options: HealthServerOptions;
+  readonly #clock: Clock;
+  readonly #stopped = new AbortController();
+  readonly #listeners = new Map<string, Deno.TcpListener>();
+  /** Oldest use first. */
+  readonly #connections = new Set<ServedConnection>();
+  readonly #tasks = new Set<Promise<void>>();
+
+  constructor(options: HealthServerOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  /** Tries each address once, and goes on trying those that failed. Never throws. */
+  start(): Promise<void> {
+    for (const address of this.#options.addresses) {
+      const error = this.#listen(address);
+      if (error !== null) this.#run(this.#retry(address, error));
+    }
+    return Promise.resolve();
+  }
+
+  /** The port that is listened on at `address`, null while it is not. */
+  port(address: string): number | null {
+    return this.#listeners.get(address)?.addr.port ?? null;
+  }
+
+  /** Connections that are open now. */
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** Closes everything and waits until it is closed. */
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    for (const listener of this.#listeners.values()) listener.close();
+    this.#listeners.clear();
+    for (const connection of this.#connections) connection.close();
+    await Promise.all(this.#tasks);
+  }
+
+  /** Null when `address` is listened on now, otherwise why not. */
+  #listen(address: string): Error | null {
+    try {
+      const listener = Deno.listen({ hostname: address, port: this.#options.port });
+      this.#listeners.set(address, listener);
+      this.#options.onListen?.(address, listener.addr.port);
+      this.#run(this.#accept(address, listener));
+      return null;
+    } catch (cause) {
+      const { port } = this.#options;
+      const why = cause instanceof Deno.errors.AddrNotAvailable
+        ? "this host does not have that address yet"
+        : cause instanceof Error
+        ? cause.message
+        : String(cause);
+      return new Error(`Cannot listen on ${address} port ${port} as ${why}: trying again`, {
+        cause,
+      });
+    }
+  }
+
+  async #retry(address: string, first: Error): Promise<void> {
+    let reported = "";
+    let error: Error | null = first;
+    for (let attempt = 0; error !== null; attempt++) {
+      if (error.message !== reported) this.#options.onError(error);
+      reported = error.message;
+      const pause = RETRY_MS[attempt] ?? 1_000;
+      await this.#clock.sleep(pause, this.#stopped.signal).catch(() => {});
+      if (this.#stopped.signal.aborted) return;
+      error = this.#listen(address);
+    }
+  }
+
+  async #accept(address: string, listener: Deno.TcpListener): Promise<void> {
+    let reported = "";
+    while (!this.#stopped.signal.aborted) {
+      try {
+        this.#serve(await listener.accept());
+        reported = "";
+      } catch (cause) {
+        if (this.#stopped.signal.aborted) return;
+        const error = new Error(`Cannot accept a connection on ${address}: ${cause}`, { cause });
+        if (error.message !== reported) this.#options.onError(error);
+        reported = error.message;
+        // No descriptor left, most likely: give the others time to end.
+        await this.#clock.sleep(200, this.#stopped.signal).catch(() => {});
+      }
+    }
+  }
+
+  #serve(conn: Deno.TcpConn): void {
+    if (this.#connections.size >= CONNECTIONS_MAX && !this.#makeRoom()) {
+      conn.close();
+      this.#options.onGarbage?.("one connection too many");
+      return;
+    }
+    conn.setNoDelay(true);
+    const remoteAddress = plainAddress(conn.remoteAddr.hostname);
+    const connection: ServedConnection = new ServedConnection({
+      conn,
+      handle: (request) => this.#options.app.fetch(request, { remoteAddress }),
+      deadlines: this.#options.deadlines ?? DEADLINES,
+      onGarbage: (why) => this.#options.onGarbage?.(why),
+      onError: this.#options.onError,
+      onIdle: () => {
+        this.#connections.delete(connection);
+        this.#connections.add(connection);
+      },
+    });
+    this.#connections.add(connection);
+    this.#run(connection.serve().finally(() => this.#connections.delete(connection)));
+  }
+
+  /** Closes the connection that waits for its next request the longest; false if none waits. */
+  #makeRoom(): boolean {
+    for (const connection of this.#connections) {
+      if (!connection.waiting) continue;
+      this.#connections.delete(connection);
+      connection.close();
+      return true;
+    }
+    return false;
+  }
+
+  #run(task: Promise<void>): void {
+    this.#tasks.add(task);
+    task.finally(() => this.#tasks.delete(task));
+  }
+}
+
+/** `::ffff:10.0.0.1` as `10.0.0.1`; without a zone (`fe80::1%eth0`). */
+function plainAddress(address: string): string {
+  return address.replace(/%.*$/, "").replace(/^::ffff:(?=\d+\.)/i, "");
+}
