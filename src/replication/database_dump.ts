@@ -1,0 +1,141 @@
+/**
+ * Takes a dump: one snapshot, counted and dumped, compressed, guarded (docs/design/database.md).
+ *
+ * @module
+ */
+
+import { conninfo, toolEnvironment } from "./database_connection.ts";
+import type { DatabaseContext } from "./database_context.ts";
+import { encodeManifest } from "./database_manifest.ts";
+import type { Manifest } from "./database_manifest.ts";
+import { startPipeline } from "./database_pipeline.ts";
+import type { Pipeline } from "./database_pipeline.ts";
+import type { DatabaseDump, DatabaseDumpOptions } from "./database_port.ts";
+import { versionText } from "./database_tools.ts";
+import { DatabaseWorker } from "./database_client.ts";
+
+/** How long counting may take, in milliseconds. */
+const OPEN_DEADLINE_MS = 10 * 60_000;
+const RELEASE_DEADLINE_MS = 10_000;
+
+/** The longest that a dump may take, in milliseconds; the sender sets the pace. */
+const DUMP_DEADLINE_MS = 6 * 3_600_000;
+
+/** How long pg_dump waits for somebody who has a table locked. */
+const LOCK_WAIT = "10s";
+
+/** Somebody waited behind the dump, which gave way. */
+export class DumpYieldedError extends Error {
+  override readonly name = "DumpYieldedError";
+  constructor(database: string, reason: string) {
+    super(
+      `Cannot finish the copy of ${database} as it gave way: ${reason}; it is tried again later`,
+    );
+  }
+}
+
+/**
+ * Begins a dump of the live database.
+ *
+ * @throws {ToolMissingError} when pg_dump or zstd is not installed
+ * @throws {DatabaseWorkerError} when PostgreSQL cannot be reached, or the dump cannot be restored elsewhere
+ */
+export async function dumpDatabase(
+  context: DatabaseContext,
+  options: DatabaseDumpOptions,
+): Promise<DatabaseDump> {
+  const { config, address } = context;
+  // Ends everything: the caller's signal, the guard, the deadline, a consumer that went away.
+  const stop = new AbortController();
+  const signal = AbortSignal.any([
+    options.signal,
+    stop.signal,
+    AbortSignal.timeout(DUMP_DEADLINE_MS),
+  ]);
+  const appName = `relais-dump-${crypto.randomUUID().slice(0, 8)}`;
+  const zstd = await context.findTool("zstd");
+  const worker = DatabaseWorker.start({
+    ...await context.worker(),
+    onGuard: (reason) => stop.abort(new DumpYieldedError(address.database, reason)),
+  });
+  try {
+    options.onProgress({ phase: "count", bytes: 0, totalBytes: null });
+    const { snapshot, manifest } = await worker.request("dump-open", {
+      localTables: config.localTables,
+      excludeTableData: config.excludeTableData,
+      appName,
+    }, { deadlineMs: OPEN_DEADLINE_MS, signal });
+    const pgDump = await context.findTool("pg_dump", manifest.serverVersionNum);
+    const env = toolEnvironment({ address, appName, pgOptions: "" });
+    const argv = [
+      ...[pgDump, "-Fc", "-Z0", "--no-tablespaces", `--lock-wait-timeout=${LOCK_WAIT}`],
+      `--snapshot=${snapshot}`,
+      ...manifest.excluded.map((table) => `--exclude-table-data=${table}`),
+      ...["-d", conninfo(address.database)],
+    ];
+    const pipeline = startPipeline({
+      stages: [{ argv, env }, { argv: [zstd, "-1", "-q", "-c"], env }],
+      user: await context.user(),
+      signal,
+    });
+    return stream({ manifest, pipeline, worker, stop, signal, onProgress: options.onProgress });
+  } catch (error) {
+    await worker.close();
+    // The guard may have ended the counting: then its reason is the one to tell.
+    throw stop.signal.aborted ? stop.signal.reason : error;
+  }
+}
+
+function stream(
+  parts: {
+    readonly manifest: Manifest;
+    readonly pipeline: Pipeline;
+    readonly worker: DatabaseWorker;
+    readonly stop: AbortController;
+    readonly signal: AbortSignal;
+    readonly onProgress: DatabaseDumpOptions["onProgress"];
+  },
+): DatabaseDump {
+  const { manifest, pipeline, worker, stop, signal } = parts;
+  const done = pipeline.done.finally(() => worker.close());
+  done.catch(() => {
+    // The consumer of `done` tells; a handler is needed at once.
+  });
+  const reader = pipeline.output.getReader();
+  let bytes = 0;
+  let released: Promise<unknown> | null = null;
+  const payload = new ReadableStream<Uint8Array>({
+    start: (controller) => controller.enqueue(encodeManifest(manifest)),
+    async pull(controller): Promise<void> {
+      const chunk = await reader.read();
+      if (chunk.done) {
+        // A chain that failed ends its output like one that is complete: only now is it known which.
+        await done;
+        controller.close();
+        return;
+      }
+      // The first output proves that pg_dump has taken the snapshot over.
+      released ??= worker.request("dump-release", {}, { deadlineMs: RELEASE_DEADLINE_MS, signal })
+        .catch((cause) => stop.abort(cause));
+      bytes += chunk.value.length;
+      parts.onProgress({ phase: "dump", bytes, totalBytes: null });
+      controller.enqueue(chunk.value);
+    },
+    async cancel(reason): Promise<void> {
+      stop.abort(reason ?? new DOMException("the receiver of the dump went away", "AbortError"));
+      await Promise.allSettled([reader.cancel(), done]);
+    },
+  });
+  return { detail: describe(manifest), payload, done };
+}
+
+function describe(manifest: Manifest): DatabaseDump["detail"] {
+  const counts = Object.values(manifest.rows);
+  return {
+    server: versionText(manifest.serverVersionNum),
+    tables: counts.length,
+    rows: counts.reduce((sum, count) => sum + count, 0),
+    large_objects: manifest.largeObjects,
+    database_bytes: manifest.databaseBytes,
+  };
+}

@@ -1,0 +1,180 @@
+/**
+ * A chain of programs whose output feeds the next one (`pg_dump | zstd`), with the rule that a shell's
+ * pipe does not have: the exit status of *every* program counts. A killed pg_dump makes the rest of the
+ * chain end well with half of the data.
+ *
+ * @module
+ */
+
+import type { ProcessUser } from "../os/user.ts";
+import { spawnTool } from "../os/process.ts";
+
+/** Most of a program's error output that is kept, in bytes. */
+const MAX_STDERR_BYTES = 4096;
+
+/** How long a program may take to end after SIGTERM before it is killed, in milliseconds. */
+const TERM_GRACE_MS = 2000;
+
+/** One program of a chain. */
+export interface Stage {
+  /** Name or absolute path, then its arguments. */
+  readonly argv: readonly string[];
+  /** Its whole environment. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Options of {@linkcode startPipeline}. */
+export interface PipelineOptions {
+  readonly stages: readonly Stage[];
+  readonly user: ProcessUser;
+  /** Feeds the first program; default: none (/dev/null). */
+  readonly input?: ReadableStream<Uint8Array>;
+  /** Aborting ends every program. */
+  readonly signal: AbortSignal;
+}
+
+/** A program of a chain did not end well. */
+export class PipelineError extends Error {
+  override readonly name = "PipelineError";
+}
+
+/** A running chain. */
+export interface Pipeline {
+  /** Output of the last program; must be read to its end or cancelled. */
+  readonly output: ReadableStream<Uint8Array>;
+  /**
+   * Resolves when every program has ended with status 0 and everything was handed on.
+   *
+   * @throws {PipelineError} naming each program that failed, with what it said
+   */
+  readonly done: Promise<void>;
+}
+
+/**
+ * Starts the chain.
+ *
+ * @throws {ToolMissingError} when one of the programs does not exist; those already started are ended
+ */
+export function startPipeline(options: PipelineOptions): Pipeline {
+  options.signal.throwIfAborted();
+  const children: Deno.ChildProcess[] = [];
+  try {
+    for (const [index, stage] of options.stages.entries()) {
+      children.push(spawnStage(stage, options, index === 0 && options.input === undefined));
+    }
+  } catch (error) {
+    for (const child of children) abandon(child);
+    throw error;
+  }
+  const last = children.at(-1);
+  if (last === undefined) throw new TypeError("Cannot start a chain of no programs");
+  const links: Promise<void>[] = [];
+  let source = options.input;
+  for (const child of children) {
+    if (source !== undefined) links.push(pump(source, child.stdin));
+    source = child.stdout;
+  }
+  return { output: last.stdout, done: finish({ children, links, options }) };
+}
+
+function spawnStage(stage: Stage, options: PipelineOptions, noInput: boolean): Deno.ChildProcess {
+  const [tool, ...args] = stage.argv;
+  if (tool === undefined) throw new TypeError("Cannot run an empty argument list");
+  return spawnTool(tool, {
+    args,
+    ...options.user,
+    cwd: "/",
+    clearEnv: true,
+    env: { ...stage.env },
+    stdin: noInput ? "null" : "piped",
+    stdout: "piped",
+    stderr: "piped",
+  });
+}
+
+async function finish(
+  running: {
+    readonly children: readonly Deno.ChildProcess[];
+    readonly links: readonly Promise<void>[];
+    readonly options: PipelineOptions;
+  },
+): Promise<void> {
+  const { children, options } = running;
+  const onAbort = (): void => endAll(children);
+  options.signal.addEventListener("abort", onAbort, { once: true });
+  if (options.signal.aborted) onAbort();
+  const said = children.map((child) => readText(child.stderr));
+  const statuses = await Promise.all(children.map((child) => child.status));
+  options.signal.removeEventListener("abort", onAbort);
+  const links = await Promise.allSettled(running.links);
+  const texts = await Promise.all(said);
+  options.signal.throwIfAborted();
+  const failures = statuses.flatMap((status, index) => {
+    if (status.success) return [];
+    const tool = options.stages[index]?.argv[0];
+    const how = status.signal === null ? `exited with ${status.code}` : `died of ${status.signal}`;
+    return [`${tool} ${how}: ${texts[index]?.trim() || "(no message)"}`];
+  });
+  for (const link of links) {
+    if (link.status === "rejected" && failures.length === 0) failures.push(String(link.reason));
+  }
+  if (failures.length > 0) throw new PipelineError(failures.join("; "));
+}
+
+/** Hands everything on, at the pace of the slower side. */
+async function pump(
+  from: ReadableStream<Uint8Array>,
+  to: WritableStream<Uint8Array>,
+): Promise<void> {
+  const reader = from.getReader();
+  const writer = to.getWriter();
+  try {
+    while (true) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      await writer.write(value);
+    }
+    await writer.close();
+  } catch (cause) {
+    await Promise.allSettled([reader.cancel(cause), writer.abort(cause)]);
+    throw new Error("the next program did not take all of the data", { cause });
+  }
+}
+
+async function readText(stream: ReadableStream<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of stream) {
+    const part = decoder.decode(chunk, { stream: true });
+    if (text.length < MAX_STDERR_BYTES) text += part;
+  }
+  return text.slice(0, MAX_STDERR_BYTES);
+}
+
+/** SIGTERM lets pg_dump and pg_restore cancel what the server does for them; then SIGKILL. */
+function endAll(children: readonly Deno.ChildProcess[]): void {
+  for (const child of children) kill(child, "SIGTERM");
+  const timer = setTimeout(() => {
+    for (const child of children) kill(child, "SIGKILL");
+  }, TERM_GRACE_MS);
+  const clear = (): void => clearTimeout(timer);
+  Promise.all(children.map((child) => child.status)).then(clear, clear);
+}
+
+/** Ends a program whose chain could not be started. */
+function abandon(child: Deno.ChildProcess): void {
+  kill(child, "SIGKILL");
+  const ignore = (): void => {
+    // Its streams break because it was killed; nobody uses them.
+  };
+  child.stdout.cancel().catch(ignore);
+  child.stderr.cancel().catch(ignore);
+}
+
+function kill(child: Deno.ChildProcess, signal: Deno.Signal): void {
+  try {
+    child.kill(signal);
+  } catch {
+    // It has just ended by itself.
+  }
+}
