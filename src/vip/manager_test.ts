@@ -242,6 +242,20 @@ Deno.test("VipManager.renew() does not mount again what the kernel dropped while
   assert.equal(vips.held.size, 2);
 });
 
+Deno.test("VipManager.renew() undoes its renewal if it stood still between the look and the act", async () => {
+  await using netns = await Netns.create();
+  let looks = 0;
+  // The host is stopped after renew() has asked the time twice and found itself punctual.
+  const clock = { ...systemClock, nowMs: () => (++looks > 2 ? 10_000 : 0) };
+  const vips = managerIn(netns, { clock });
+  await vips.mount();
+  await until("the kernel to drop the VIPs", async () => (await addressesIn(netns)).length === 2);
+  looks = 0;
+  await assert.rejects(vips.renew(), VipLapsedError);
+  assert.deepEqual(await addressesIn(netns), OWN);
+  assert.equal(await netns.ip("route show table all proto 173"), "");
+});
+
 Deno.test("VipManager.adopt() takes over what a dead daemon left, cleanup() removes it", async () => {
   await using netns = await Netns.create();
   await netns.ip("route add default via 10.0.0.253");
