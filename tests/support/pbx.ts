@@ -10,9 +10,9 @@ const SCRIPT = fileURLToPath(new URL("./pbx.sh", import.meta.url));
 
 /** Argument lists for the `command` service driver. */
 export const PBX_COMMANDS = {
-  start: ["sh", SCRIPT, "start", Deno.execPath()],
-  stop: ["sh", SCRIPT, "stop"],
-  status: ["sh", SCRIPT, "status"],
+  start: ["/bin/sh", SCRIPT, "start", Deno.execPath()],
+  stop: ["/bin/sh", SCRIPT, "stop"],
+  status: ["/bin/sh", SCRIPT, "status"],
 } as const;
 
 /** A file in a host that makes the start of the PBX fail while it exists. */
