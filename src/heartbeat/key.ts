@@ -1,0 +1,101 @@
+/**
+ * The cluster key: what proves that a message comes from the peer (DESIGN section 8). A file with one key
+ * per line; the first signs, all are accepted, so that a key can be replaced without a gap: add the new
+ * one as second line on both hosts, then make it the first, then remove the old one.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { randomBytes } from "node:crypto";
+
+/** Shortest key in bytes: as long as the hash (RFC 2104 section 3). */
+export const KEY_MIN_BYTES = 32;
+const FILE_MAX_BYTES = 16 * 1024;
+const KEYS_MAX = 8;
+
+/** The key file cannot be used; the message says what to do. */
+export class KeyError extends Error {
+  override readonly name = "KeyError";
+}
+
+/** A new random key, as text for the key file (base64). */
+export function generateKey(): string {
+  return randomBytes(KEY_MIN_BYTES).toString("base64");
+}
+
+/**
+ * Reads the keys of `path`: one per line in base64 (or base64url), at least {@linkcode KEY_MIN_BYTES}
+ * long when decoded, or in hexadecimal; empty lines and lines that begin with `#` are skipped.
+ *
+ * @throws {KeyError} when the file is absent, readable by others than its owner, or holds no good key
+ */
+export function readKeys(path: string): readonly Uint8Array[] {
+  const text = readPrivately(path);
+  const keys: Uint8Array[] = [];
+  for (const [index, line] of text.split("\n").entries()) {
+    const word = line.trim();
+    if (word === "" || word.startsWith("#")) continue;
+    const key = decodeKey(word);
+    if (key === null || key.length < KEY_MIN_BYTES) {
+      throw new KeyError(
+        `Cannot use line ${
+          index + 1
+        } of ${path} as it is no key of at least ${KEY_MIN_BYTES} bytes in base64 or hexadecimal: make one with relais keygen`,
+      );
+    }
+    keys.push(key);
+  }
+  if (keys.length === 0 || keys.length > KEYS_MAX) {
+    throw new KeyError(
+      `Cannot use ${path} as it holds ${keys.length} keys: it needs 1 to ${KEYS_MAX}`,
+    );
+  }
+  return keys;
+}
+
+function readPrivately(path: string): string {
+  let file: Deno.FsFile;
+  try {
+    file = Deno.openSync(path);
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.NotFound)) {
+      throw new KeyError(`Cannot read the cluster key ${path}: ${message(cause)}`, { cause });
+    }
+    throw new KeyError(
+      `Cannot read the cluster key as ${path} does not exist: make it with relais keygen and copy it to the other host`,
+      { cause },
+    );
+  }
+  try {
+    // Of the open file, so that what is checked is what is read.
+    const { mode, size, isFile } = file.statSync();
+    if (!isFile || size > FILE_MAX_BYTES) {
+      throw new KeyError(`Cannot use ${path} as it is no key file`);
+    }
+    if (((mode ?? 0) & 0o077) !== 0) {
+      throw new KeyError(
+        `Cannot use the cluster key ${path} as others than its owner may read or change it: run: chmod 600 ${path}`,
+      );
+    }
+    const bytes = new Uint8Array(FILE_MAX_BYTES + 1);
+    let length = 0;
+    for (let read; (read = file.readSync(bytes.subarray(length))) !== null && read > 0;) {
+      length += read;
+    }
+    return new TextDecoder().decode(bytes.subarray(0, length));
+  } finally {
+    file.close();
+  }
+}
+
+/** Hexadecimal is tried first: 64 hexadecimal digits would be base64, too. */
+function decodeKey(word: string): Uint8Array | null {
+  if (/^(?:[0-9a-fA-F]{2})+$/.test(word)) return new Uint8Array(Buffer.from(word, "hex"));
+  if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(word)) return null;
+  return new Uint8Array(Buffer.from(word, "base64"));
+}
+
+function message(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

@@ -1,0 +1,148 @@
+/**
+ * Sends authenticated messages to the peer over whichever link carries them. The planned move waits for
+ * this, so a connection is kept ready per address and used again while it is fresh.
+ *
+ * @module
+ */
+
+import type { PeerNotice } from "../core/types.ts";
+import type { Clock } from "../os/clock.ts";
+import { HttpConnection, HttpFailure, type HttpRequest } from "./http_connection.ts";
+import { MESSAGE_PATH, noticeBody, signMessage } from "./notice.ts";
+
+/** A kept connection older than this may have been closed by the peer's server meanwhile (it does so after 60 s). */
+const FRESH_MS = 30_000;
+/** The share of the time left that one link may use while others remain to be tried. */
+const TRY_SHARE = 0.5;
+
+/** What {@linkcode PeerMessenger} needs. */
+export interface PeerMessengerOptions {
+  readonly clock: Clock;
+  readonly port: number;
+  readonly keys: readonly Uint8Array[];
+  /** Our own instance id. */
+  readonly instanceId: string;
+}
+
+/** How a message is to be sent. */
+export interface SendOptions {
+  /** The instance id that the peer's `/health` names. */
+  readonly receiverInstanceId: string;
+  /** For all tries together. */
+  readonly deadlineMs: number;
+  readonly signal?: AbortSignal;
+}
+
+/** What became of a message. */
+export interface SendResult {
+  /** The peer accepted it. */
+  readonly delivered: boolean;
+  /** The peer's answer, accepted or refused; absent when none came. */
+  readonly answer?: { readonly status: number; readonly body: string };
+  /** Why it was not delivered, as a sentence. */
+  readonly error?: string;
+}
+
+/** Sends messages, one at a time; later ones wait for earlier ones. */
+export class PeerMessenger {
+  readonly #options: PeerMessengerOptions;
+  readonly #connections = new Map<string, { connection: HttpConnection; usedAt: number }>();
+  #counter = 0;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: PeerMessengerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Sends `notice` to the first of `addresses` (best link first) that takes it. An answer of the peer
+   * ends the tries, also when it is a refusal; each try has its own counter, so that a try whose answer
+   * was lost does not make the next one a replay. The peer may then hear a message twice.
+   */
+  send(
+    addresses: readonly string[],
+    notice: PeerNotice,
+    options: SendOptions,
+  ): Promise<SendResult> {
+    const deadline = this.#options.clock.nowMs() + options.deadlineMs;
+    const result = this.#last.then(() => this.#send({ addresses, notice, options, deadline }));
+    this.#last = result.catch(() => {});
+    return result;
+  }
+
+  /** Closes all connections. */
+  close(): void {
+    for (const { connection } of this.#connections.values()) connection.close();
+    this.#connections.clear();
+  }
+
+  async #send({ addresses, notice, options, deadline }: {
+    addresses: readonly string[];
+    notice: PeerNotice;
+    options: SendOptions;
+    deadline: number;
+  }): Promise<SendResult> {
+    const errors: string[] = [];
+    for (const [index, address] of addresses.entries()) {
+      const left = deadline - this.#options.clock.nowMs();
+      if (left <= 0 || options.signal?.aborted) break;
+      const isLast = index === addresses.length - 1;
+      const deadlineMs = isLast ? left : left * TRY_SHARE;
+      try {
+        const answer = await this.#post({ address, notice, options, deadlineMs });
+        if (answer.status >= 200 && answer.status < 300) return { delivered: true, answer };
+        const error = `The peer refused "${notice.kind}" (${answer.status}): ${answer.body}`;
+        return { delivered: false, answer, error: error.slice(0, 500) };
+      } catch (error) {
+        errors.push(error instanceof Error ? error.message : String(error));
+      }
+    }
+    const why = errors.length === 0 ? "there was no time or no link to try" : errors.join("; ");
+    return { delivered: false, error: `Cannot tell the peer "${notice.kind}": ${why}` };
+  }
+
+  async #post({ address, notice, options, deadlineMs }: {
+    address: string;
+    notice: PeerNotice;
+    options: SendOptions;
+    deadlineMs: number;
+  }): Promise<{ status: number; body: string }> {
+    const connection = this.#connection(address);
+    const reused = connection.warm;
+    const end = this.#options.clock.nowMs() + deadlineMs;
+    try {
+      return await connection.request(this.#compose(notice, options, deadlineMs));
+    } catch (error) {
+      // The peer's server has closed the kept connection to make room: that says nothing about the link.
+      if (!reused || !(error instanceof HttpFailure) || error.kind !== "closed") throw error;
+      const left = Math.max(1, end - this.#options.clock.nowMs());
+      return await connection.request(this.#compose(notice, options, left));
+    }
+  }
+
+  #compose(notice: PeerNotice, options: SendOptions, deadlineMs: number): HttpRequest {
+    const body = noticeBody(notice);
+    const headers = signMessage(this.#options.keys, {
+      method: "POST",
+      path: MESSAGE_PATH,
+      sender: this.#options.instanceId,
+      receiver: options.receiverInstanceId,
+      counter: ++this.#counter,
+    }, body);
+    const request = { method: "POST", path: MESSAGE_PATH, headers, body, deadlineMs } as const;
+    return options.signal === undefined ? request : { ...request, signal: options.signal };
+  }
+
+  #connection(address: string): HttpConnection {
+    const now = this.#options.clock.nowMs();
+    let known = this.#connections.get(address);
+    if (known === undefined) {
+      const { port } = this.#options;
+      known = { connection: new HttpConnection({ address, port }), usedAt: now };
+      this.#connections.set(address, known);
+    }
+    if (now - known.usedAt > FRESH_MS) known.connection.close();
+    known.usedAt = now;
+    return known.connection;
+  }
+}
