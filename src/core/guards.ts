@@ -39,16 +39,16 @@ export function bootIsOver({ s, seen, config }: Context): boolean {
   return s.everHeard || seen.hostUptimeMs >= config.bootGraceMs;
 }
 
-/** The peer lives, does not serve and is in one of `states`. */
-export function peerRestsIn({ s }: Context, states: readonly StateName[]): boolean {
-  return s.peer !== null && s.verdict !== "dead" && !s.peer.serving &&
-    states.includes(s.peer.state);
+/** The peer lives, does not serve and is in one of `states`, by its word since we are in ours. */
+export function peerRestsIn({ s, state }: Context, states: readonly StateName[]): boolean {
+  return s.peer !== null && s.verdict !== "dead" && s.peer.receivedAt > state.since &&
+    !s.peer.serving && states.includes(s.peer.state);
 }
 
-/** The peer has not been serving for so long that whatever it waits for will not come. */
+/** Neither of us has been serving for so long that whatever the peer waits for will not come. */
 export function peerIsIdleTooLong({ state, now, config }: Context): boolean {
   return state.peerIdleSince !== null &&
-    now - state.peerIdleSince >= config.deadAfterMs * VACANT_DEAD_TIMES;
+    now - Math.max(state.peerIdleSince, state.since) >= config.deadAfterMs * VACANT_DEAD_TIMES;
 }
 
 /** A word of the peer that is still waiting. */

@@ -41,6 +41,8 @@ export interface NodeState {
   readonly failbackAskedAt: number | null;
   readonly maintenanceAsked: "on" | "off" | null;
   readonly stopAsked: boolean;
+  /** The daemon ends: nothing is decided any more. */
+  readonly left: boolean;
   /** In maintenance: this node was active when it began. */
   readonly servedBeforeMaintenance: boolean;
   /** The loop stood still that long and nobody has drawn the consequence yet. */
@@ -94,6 +96,7 @@ export function initialState(
     failbackAskedAt: null,
     maintenanceAsked: null,
     stopAsked: false,
+    left: false,
     servedBeforeMaintenance: false,
     stalledMs: 0,
     peerReadySince: null,

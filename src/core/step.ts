@@ -17,6 +17,9 @@ import type { Action, CoreConfig, CoreEvent, Observation } from "./types.ts";
 /** An operator's wish or a peer's word that could not be acted upon is forgotten after this long. */
 export const WISH_EXPIRES_MS = 10_000;
 
+/** A report that arrives this soon after a leaving notice may have been written before it. */
+const LEAVING_GRACE_MS = 1000;
+
 /** What one step decided. */
 export interface Decision {
   readonly rule: string;
@@ -49,7 +52,7 @@ export function step(
   const s = assess(absorbed, seen, now, config);
   const kept = keepLatches(absorbed, s, seen, now, config);
   const c = { state: kept, seen, s, now, config };
-  for (const rule of rules) {
+  for (const rule of kept.left ? [] : rules) {
     if (rule.role !== "both" && rule.role !== config.role) continue;
     if (!rule.from.includes(kept.name) || isResting(rule, kept, now) || !rule.guard(c)) continue;
     const detail = rule.detail?.(c) ?? "";
@@ -145,7 +148,8 @@ function keepLatches(
     holds ? before ?? now : null;
   const expired = (at: number | null): number | null =>
     at !== null && now - at < WISH_EXPIRES_MS ? at : null;
-  const back = alive && state.peerLeftAt !== null && peer.receivedAt > state.peerLeftAt &&
+  const back = alive && state.peerLeftAt !== null &&
+    peer.receivedAt > state.peerLeftAt + LEAVING_GRACE_MS &&
     (peer.serving || peer.ready);
   return {
     ...state,

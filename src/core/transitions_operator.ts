@@ -24,6 +24,7 @@ export const OPERATOR_RULES: readonly Rule[] = [
         }],
     why: "the daemon ends after the hand-over",
     detail: ({ state }) => state.goal?.error ?? "",
+    then: () => ({ left: true }),
   },
   {
     id: "X-GIVE",
@@ -50,6 +51,7 @@ export const OPERATOR_RULES: readonly Rule[] = [
       { type: "exit" },
     ],
     why: "the daemon ends: VIPs are dropped, the peer is told, services stay as they are",
+    then: () => ({ left: true }),
   },
   {
     id: "N-MAINTENANCE",

@@ -103,7 +103,7 @@ export const STANDBY_RULES: readonly Rule[] = [
     role: "slave",
     from: ["standby"],
     when: "the peer said that it leaves and nobody answers for the VIPs",
-    guard: (c) => c.state.peerLeftAt !== null && !(c.s.peer?.serving ?? false) && vipsAreFree(c),
+    guard: (c) => c.state.peerLeftAt !== null && vipsAreFree(c),
     to: "taking-over",
     actions: () => [goal("take")],
     why: "the master said that it leaves: its word is believed at once",
