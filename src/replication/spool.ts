@@ -1,5 +1,5 @@
 /**
- * Where received copies rest: `<stateDir>/spool/<set>/`. A copy is received into `in.part`, flushed, and
+ * Where received copies rest: `<stateDir>/spool/<set>/`. A copy is received into `in.<pid>.<n>.part`, flushed, and
  * becomes a generation `<epoch>-<snapshotWallMs>-<sha8>` (with a `.json` beside it) by rename only when
  * it is whole. Old generations are removed; a failure leaves the previous ones untouched.
  *
@@ -26,7 +26,10 @@ export const GENERATIONS_KEPT: Readonly<Record<DataSetName, number>> = {
   files: 1,
 };
 
-const PART = "in.part";
+/** A part that nothing was written to for this long belongs to nobody. */
+const PART_STALE_MS = 600_000;
+/** Numbers the parts of this process. */
+let partCount = 0;
 
 /** A received copy that is whole and whose digest was right. */
 export interface Generation {
@@ -60,7 +63,10 @@ export interface SpoolReceiveOptions {
   readonly inspect?: (path: string) => Promise<void>;
 }
 
-/** The spool of one set. One writer at a time (the daemon's gate sees to it). */
+/**
+ * The spool of one set. Two processes may receive at once (the daemon fetches while the peer puts): each
+ * writes its own part.
+ */
 export class Spool {
   readonly directory: string;
   readonly #set: DataSetName;
@@ -70,10 +76,13 @@ export class Spool {
     this.directory = join(stateDir, "spool", set);
   }
 
-  /** Makes the directory (0700) and removes what an interrupted reception left. */
+  /** Makes the directory (0700) and removes what killed receptions left. */
   async prepare(): Promise<void> {
     await Deno.mkdir(this.directory, { recursive: true, mode: 0o700 });
-    await removeIfThere(join(this.directory, PART));
+    for (const name of await this.#names()) {
+      const path = join(this.directory, name);
+      if (name.endsWith(".part") && await isAbandoned(path)) await removeIfThere(path);
+    }
   }
 
   /**
@@ -83,7 +92,7 @@ export class Spool {
    * throw; previous generations stay as they were in every case
    */
   async receive(incoming: IncomingSet, options: SpoolReceiveOptions): Promise<Generation> {
-    const part = join(this.directory, PART);
+    const part = join(this.directory, `in.${Deno.pid}.${++partCount}.part`);
     try {
       await this.prepare();
       await this.#fill(part, incoming, options);
@@ -112,7 +121,7 @@ export class Spool {
   }
 
   async #fill(part: string, incoming: IncomingSet, options: SpoolReceiveOptions): Promise<void> {
-    const file = await Deno.open(part, { write: true, create: true, truncate: true, mode: 0o600 });
+    const file = await Deno.open(part, { write: true, createNew: true, mode: 0o600 });
     try {
       let size = 0;
       const reader = incoming.payload.getReader();
@@ -157,7 +166,7 @@ export class Spool {
     const names = new Set(kept.flatMap(({ path }) => [path, `${path}.json`]));
     for (const name of await this.#names()) {
       const path = join(this.directory, name);
-      if (!names.has(path)) await removeIfThere(path);
+      if (!names.has(path) && !name.endsWith(".part")) await removeIfThere(path);
     }
   }
 
@@ -185,6 +194,23 @@ export class Spool {
       if (cause instanceof Deno.errors.NotFound) return [];
       throw cause;
     }
+  }
+}
+
+/** Whether the process that wrote a part is gone. */
+async function isAbandoned(path: string): Promise<boolean> {
+  const pid = /in\.([0-9]+)\.[0-9]+\.part$/.exec(path)?.[1];
+  const info = await statOrNull(path);
+  const idleMs = Date.now() - (info?.mtime?.getTime() ?? 0);
+  return pid === undefined || idleMs > PART_STALE_MS || await statOrNull(`/proc/${pid}`) === null;
+}
+
+async function statOrNull(path: string): Promise<Deno.FileInfo | null> {
+  try {
+    return await Deno.lstat(path);
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) return null;
+    throw cause;
   }
 }
 

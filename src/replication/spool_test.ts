@@ -113,6 +113,7 @@ Deno.test("Spool.generations() leaves out damaged and interrupted ones and prune
     const good = await spool.receive(await incoming(header(1, 1), new Uint8Array(10)), OPTIONS);
     await Deno.writeTextFile(join(spool.directory, "1-2-aaaaaaaa.json"), "{");
     await Deno.writeTextFile(join(spool.directory, "1-3-bbbbbbbb"), "payload without sidecar");
+    await Deno.writeTextFile(join(spool.directory, "in.4194999.1.part"), "of a killed process");
     const cut = await spool.receive(await incoming(header(1, 4), new Uint8Array(20)), OPTIONS);
     await Deno.truncate(cut.path, 3);
     assert.deepEqual((await spool.generations()).map((g) => g.path), [good.path]);

@@ -1,0 +1,236 @@
+/**
+ * Copies declared paths with rsync over the same ssh (DESIGN section 7).
+ *
+ * @module
+ */
+
+import type { LocalConfig } from "../config/types.ts";
+import type { Clock } from "../os/clock.ts";
+import { spawnTool } from "../os/process.ts";
+import { listFiles, pathKind } from "./file_list.ts";
+import { putSet } from "./put_set.ts";
+import type { RsyncFacts } from "./receive_command.ts";
+import { rsyncVerb } from "./receive_command.ts";
+import type { FileSummary } from "./receive_put.ts";
+import type { PutResult } from "./remote_protocol.ts";
+import { rsyncCommand, type RsyncMode, withoutSlash } from "./rsync_arguments.ts";
+import { rsyncHost } from "./ssh_arguments.ts";
+import type { OnProgress } from "./set_header.ts";
+import type { Transport } from "./transport.ts";
+
+/** Fewer deletions than this are never stopped. */
+const MASS_DELETION_FROM = 50;
+/** A tree of any size that telephony uses goes over the line in this time. */
+const DEADLINE_MS = 6 * 3_600_000;
+/** rsync: some source files vanished while it ran. A live tree does that. */
+const RSYNC_VANISHED = 24;
+
+/** Options of {@linkcode sendFiles} and {@linkcode returnFiles}. */
+export interface SendFilesOptions {
+  readonly config: LocalConfig;
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly epoch: number;
+  readonly signal: AbortSignal;
+  readonly onProgress: OnProgress;
+  /** The operator wants a mass deletion to go through. */
+  readonly allowMassDeletion?: boolean;
+}
+
+/**
+ * Makes each declared path on the peer equal to this host's, then has the peer prove it.
+ *
+ * @throws when a path is missing here (the peer's is left alone), when a mass deletion was stopped, when
+ * rsync failed, or when the peer's files differ afterwards; the other paths are copied all the same
+ */
+export async function sendFiles(options: SendFilesOptions): Promise<PutResult> {
+  const { config, signal } = options;
+  const files = config.replication.files!;
+  const paths = files.paths.map(withoutSlash);
+  const facts = rsyncFacts(options);
+  const before = await listFiles(paths, files, signal);
+  const failures = await eachPath(paths, options, async (path, kind) => {
+    if (kind === "missing") throw new Error(`${path} is missing here`);
+    await copyPath({ ...options, facts, mode: "copy" }, path, kind === "directory");
+  });
+  const summary: FileSummary = { ...before, failed: [...failures.keys()] };
+  const proof = await proveFiles(options, facts, summary).catch((cause) => {
+    if (failures.size === 0) throw cause;
+    signal.throwIfAborted();
+    return null; // What failed before is what must be told.
+  });
+  if (failures.size > 0 || proof === null) throw new Error([...failures.values()].join("; "));
+  if (proof.sha256 !== before.sha256) {
+    const after = await listFiles(paths, files, signal);
+    const changing = after.sha256 !== before.sha256;
+    if (!changing) {
+      throw new Error(
+        `Cannot call the files copied as the peer's differ from those here ` +
+          `(${proof.detail["files"]} files there, ${before.files} here)`,
+      );
+    }
+  }
+  return proof;
+}
+
+/**
+ * Brings what the stand-in gained back to the peer: `return_paths`, newer files win, nothing is deleted,
+ * what is overwritten is kept beside (`.before-relais`).
+ *
+ * @throws when a path could not be sent; the others are sent all the same
+ */
+export async function returnFiles(
+  options: SendFilesOptions,
+): Promise<{ readonly paths: readonly string[] }> {
+  const paths = (options.config.replication.files?.returnPaths ?? []).map(withoutSlash);
+  const facts = rsyncFacts(options);
+  const sent: string[] = [];
+  const failures = await eachPath(paths, options, async (path, kind) => {
+    if (kind === "missing") return; // The stand-in gained nothing there.
+    await copyPath({ ...options, facts, mode: "return" }, path, kind === "directory");
+    sent.push(path);
+  });
+  if (failures.size > 0) throw new Error([...failures.values()].join("; "));
+  return { paths: sent };
+}
+
+function rsyncFacts({ config, clock, epoch }: SendFilesOptions): RsyncFacts {
+  const { role, fingerprint } = config;
+  return { epoch, origin: role, snapshotWallMs: Math.floor(clock.wallMs()), fingerprint };
+}
+
+/** Runs `work` for every path; returns path and message of those that failed. */
+async function eachPath(
+  paths: readonly string[],
+  { signal }: SendFilesOptions,
+  work: (path: string, kind: Awaited<ReturnType<typeof pathKind>>) => Promise<void>,
+): Promise<Map<string, string>> {
+  const failures = new Map<string, string>();
+  for (const path of paths) {
+    signal.throwIfAborted();
+    try {
+      await work(path, await pathKind(path));
+    } catch (cause) {
+      signal.throwIfAborted();
+      failures.set(path, cause instanceof Error ? cause.message : String(cause));
+    }
+  }
+  return failures;
+}
+
+async function proveFiles(
+  options: SendFilesOptions,
+  facts: RsyncFacts,
+  summary: FileSummary,
+): Promise<PutResult> {
+  return await putSet({
+    ...options,
+    header: { version: 1, set: "files", ...facts, detail: {} },
+    payload: new Blob([JSON.stringify(summary)]).stream(),
+    deadlineMs: DEADLINE_MS,
+  });
+}
+
+interface CopyPathOptions extends SendFilesOptions {
+  readonly facts: RsyncFacts;
+  readonly mode: RsyncMode;
+}
+
+async function copyPath(
+  options: CopyPathOptions,
+  path: string,
+  isDirectory: boolean,
+): Promise<void> {
+  const { config, transport, signal, mode, facts, onProgress } = options;
+  const address = await transport.address({ signal });
+  const command = (dryRun: boolean, maxDelete: number): string[] =>
+    rsyncCommand({
+      mode,
+      path,
+      isDirectory,
+      excludes: config.replication.files!.excludes,
+      shell: transport.rsyncShell(address),
+      host: rsyncHost(address),
+      remoteVerb: rsyncVerb(facts),
+      dryRun,
+      maxDelete,
+    });
+  let maxDelete = 0;
+  if (mode === "copy") {
+    const plan = parseStats(await runRsync(command(true, 999_999_999), { signal, onProgress }));
+    if (!options.allowMassDeletion) stopMassDeletion(path, plan);
+    maxDelete = plan.deleted + 100; // Some may be deleted here in between.
+  }
+  await runRsync(command(false, maxDelete), { signal, onProgress });
+}
+
+/** Numbers of rsync's `--info=stats2`. */
+export interface RsyncStats {
+  /** Entries on this host. */
+  readonly total: number;
+  /** Entries that the peer lacks. */
+  readonly created: number;
+  /** Entries to delete on the peer. */
+  readonly deleted: number;
+}
+
+/** Reads the statistics; missing numbers count as 0. */
+export function parseStats(text: string): RsyncStats {
+  const number = (label: string): number => {
+    const found = new RegExp(`^Number of ${label}: ([0-9,.]+)`, "m").exec(text)?.[1] ?? "0";
+    return Number(found.replaceAll(/[,.]/g, ""));
+  };
+  return {
+    total: number("files"),
+    created: number("created files"),
+    deleted: number("deleted files"),
+  };
+}
+
+/**
+ * An emptied or unmounted source must not empty the peer.
+ *
+ * @throws when more than half of what the peer has, and not just a handful, would be deleted
+ */
+export function stopMassDeletion(path: string, { total, created, deleted }: RsyncStats): void {
+  const there = total - created + deleted;
+  if (deleted < MASS_DELETION_FROM || deleted * 2 <= there) return;
+  throw new Error(
+    `Cannot copy ${path} as that would delete ${deleted} of ${there} files on the peer: ` +
+      `is everything in place here? If it is meant, delete them on the peer by hand`,
+  );
+}
+
+async function runRsync(
+  argv: readonly string[],
+  options: { readonly signal: AbortSignal; readonly onProgress: OnProgress },
+): Promise<string> {
+  const { signal, onProgress } = options;
+  signal.throwIfAborted();
+  const child = spawnTool(argv[0]!, {
+    args: argv.slice(1),
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    env: { LC_ALL: "C", RSYNC_PROTECT_ARGS: "0", RSYNC_OLD_ARGS: "0" },
+    signal: AbortSignal.any([signal, AbortSignal.timeout(DEADLINE_MS)]),
+  });
+  const said = new Response(child.stderr).text();
+  const decoder = new TextDecoder();
+  let tail = "";
+  for await (const chunk of child.stdout) {
+    tail = (tail + decoder.decode(chunk, { stream: true })).slice(-8192);
+    const percent = /\s([0-9]+)\s+([0-9]{1,3})%[^\r\n]*$/.exec(tail);
+    if (percent === null) continue;
+    const [, bytes, share] = percent.map(Number);
+    const totalBytes = share! > 0 ? Math.round(bytes! * 100 / share!) : null;
+    onProgress({ phase: "send", bytes: bytes!, totalBytes });
+  }
+  const { code } = await child.status;
+  const message = (await said).replaceAll(/\s+/g, " ").trim().slice(0, 1000);
+  signal.throwIfAborted();
+  if (code !== 0 && code !== RSYNC_VANISHED) {
+    throw new Error(`Cannot copy ${argv.at(-2)} as rsync exited with ${code}: ${message}`);
+  }
+  return tail;
+}

@@ -1,0 +1,158 @@
+/**
+ * `relais receive`: what the peer may run on this host through ssh (forced command). It takes a data set
+ * or gives the astdb, and nothing else. Words and exit status: `remote_protocol.ts`.
+ *
+ * @module
+ */
+
+import type { LocalConfig } from "../config/types.ts";
+import type { DataSetName } from "../core/types.ts";
+import type { Clock } from "../os/clock.ts";
+import { takeInventory } from "./astdb_inventory.ts";
+import type { DatabaseSource } from "./database_port.ts";
+import { parseReceiveCommand, type ReceiveVerb } from "./receive_command.ts";
+import { type ReceiveGate, RefusedError } from "./receive_gate.ts";
+import { receivePut } from "./receive_put.ts";
+import { receiveRsync } from "./receive_rsync.ts";
+import {
+  type DaemonSelf,
+  encodeRemoteLine,
+  type Hello,
+  RECEIVE_EXIT,
+  type RemoteLine,
+} from "./remote_protocol.ts";
+import { SetStates } from "./set_state.ts";
+import { SetStreamError, writeSetStream } from "./stream.ts";
+
+/** What `relais receive` works with. */
+export interface ReceiveContext {
+  readonly config: LocalConfig;
+  readonly stateDir: string;
+  readonly clock: Clock;
+  readonly gate: ReceiveGate;
+  /** Null: no database is configured here. */
+  readonly database: DatabaseSource | null;
+  /** Standard input; not touched by `rsync`, which inherits it. */
+  readonly input: () => ReadableStream<Uint8Array>;
+  /** Writes to standard output; rejects when the caller is gone. */
+  readonly write: (bytes: Uint8Array) => Promise<void>;
+  /** Writes to standard error. */
+  readonly warn: (text: string) => void;
+  /** Aborts when the process is asked to end. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Does what `command` (the text of `SSH_ORIGINAL_COMMAND`) asks for.
+ *
+ * @returns the exit status, see {@linkcode RECEIVE_EXIT}
+ */
+export async function receive(command: string, context: ReceiveContext): Promise<number> {
+  const verb = parseReceiveCommand(command);
+  try {
+    if ("refused" in verb) throw new RefusedError(verb.refused);
+    return await perform(verb, context);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const kind = cause instanceof RefusedError
+      ? "refused"
+      : cause instanceof SetStreamError
+      ? "badData"
+      : "failed";
+    context.warn(reason);
+    const silent = !("refused" in verb) && (verb.verb === "rsync" || verb.verb === "get");
+    // In those two, standard output belongs to another protocol. Otherwise the caller may be gone.
+    if (!silent) await say(context, { ok: false, kind, reason }).catch(() => {});
+    return RECEIVE_EXIT[kind];
+  }
+}
+
+async function perform(verb: ReceiveVerb, context: ReceiveContext): Promise<number> {
+  switch (verb.verb) {
+    case "hello":
+      await say(context, await hello(context));
+      return RECEIVE_EXIT.ok;
+    case "put":
+      await say(context, { ok: true, ...await receivePut(verb.set, context) });
+      return RECEIVE_EXIT.ok;
+    case "get":
+      await giveAstdb(context);
+      return RECEIVE_EXIT.ok;
+    case "rsync":
+      return await receiveRsync(verb, context);
+  }
+}
+
+/** Writes one line of the protocol. */
+export async function say(context: Pick<ReceiveContext, "write">, line: RemoteLine): Promise<void> {
+  await context.write(encodeRemoteLine(line));
+}
+
+async function daemonSelf(context: ReceiveContext): Promise<DaemonSelf | null> {
+  try {
+    return await context.gate.whoAmI();
+  } catch (cause) {
+    context.warn(`The relais daemon here does not answer: ${cause}`);
+    return null;
+  }
+}
+
+async function hello(context: ReceiveContext): Promise<Hello> {
+  const { config, stateDir, clock, signal } = context;
+  const daemon = await daemonSelf(context);
+  const atRest = daemon !== null && !daemon.serving;
+  const found = await takeInventory({ config, stateDir, clock, atRest, signal });
+  const states = new SetStates(stateDir, (path, why) => context.warn(`${path}: ${why}`));
+  const received: Record<string, Hello["received"][DataSetName]> = {};
+  for (const set of ["astdb", "database", "files"] as const) {
+    if (config.replication[set] === null) continue;
+    const { snapshotWallMs, epoch, lastError } = states.read(set, "received");
+    received[set] = { snapshotWallMs, epoch, lastError };
+  }
+  return {
+    ok: true,
+    role: config.role,
+    fingerprint: config.fingerprint,
+    daemon: daemon && { state: daemon.state, epoch: daemon.epoch, serving: daemon.serving },
+    astdb: {
+      live: found.live?.stamp ?? null,
+      received: found.received?.stamp ?? null,
+      newest: found.newest,
+      fault: found.fault,
+    },
+    received,
+  };
+}
+
+/** Streams the newest astdb of this host. */
+async function giveAstdb(context: ReceiveContext): Promise<void> {
+  const { config, stateDir, clock, signal } = context;
+  const daemon = await daemonSelf(context);
+  const atRest = daemon !== null && !daemon.serving;
+  const found = await takeInventory({ config, stateDir, clock, atRest, signal });
+  const { live, received, newest } = found;
+  const sink = new WritableStream<Uint8Array>({ write: (chunk) => context.write(chunk) });
+  const options = { clock, signal };
+  if (newest === "live" && live !== null) {
+    const { snapshot, stamp } = live;
+    const { epoch, origin } = stamp;
+    const header = {
+      version: 1,
+      set: "astdb",
+      epoch,
+      origin,
+      snapshotWallMs: stamp.snapshotWallMs,
+      fingerprint: config.fingerprint,
+      detail: { format: snapshot.format, where: "live" },
+    } as const;
+    await writeSetStream(sink, header, ReadableStream.from([snapshot.bytes]), options);
+  } else if (newest === "received" && received !== null) {
+    const { path, header } = received.generation;
+    const file = await Deno.open(path, { read: true });
+    await writeSetStream(sink, header, file.readable, options);
+  } else {
+    throw new Error(
+      `Cannot give an astdb as there is none here: ${found.fault ?? "none received"}`,
+    );
+  }
+}

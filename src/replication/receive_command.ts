@@ -1,0 +1,120 @@
+/**
+ * What a peer may ask of `relais receive`, taken apart strictly. Pure.
+ *
+ * @module
+ */
+
+import type { DataSetName, Role } from "../core/types.ts";
+
+/** A verb of `relais receive`. */
+export type ReceiveVerb =
+  | { readonly verb: "hello" }
+  | { readonly verb: "put"; readonly set: DataSetName }
+  | { readonly verb: "get"; readonly set: "astdb" }
+  | {
+    readonly verb: "rsync";
+    readonly epoch: number;
+    readonly origin: Role;
+    readonly snapshotWallMs: number;
+    readonly fingerprint: string;
+    /** From `--server` on. */
+    readonly words: readonly string[];
+  };
+
+const SENTENCE =
+  "a peer may ask for: hello, put astdb|database|files, get astdb, and rsync as relais runs it";
+const MAX_COMMAND_LENGTH = 8192;
+
+/** Facts that the sender writes in front of rsync's own words. */
+export interface RsyncFacts {
+  readonly epoch: number;
+  readonly origin: Role;
+  readonly snapshotWallMs: number;
+  readonly fingerprint: string;
+}
+
+/** The value of `--rsync-path` that {@linkcode parseReceiveCommand} understands. */
+export function rsyncVerb(facts: RsyncFacts): string {
+  return `rsync ${facts.epoch} ${facts.origin} ${facts.snapshotWallMs} ${facts.fingerprint}`;
+}
+
+/** Takes the text of `SSH_ORIGINAL_COMMAND` apart; nothing of it ever reaches a shell. */
+export function parseReceiveCommand(text: string): ReceiveVerb | { readonly refused: string } {
+  if (text.length > MAX_COMMAND_LENGTH) return refuse("a command that is too long");
+  const words = splitWords(text);
+  if (words === null) return refuse(`"${printable(text)}"`);
+  switch (words.slice(0, 2).join(" ")) {
+    case "hello":
+      if (words.length === 1) return { verb: "hello" };
+      break;
+    case "put astdb":
+    case "put database":
+    case "put files":
+      if (words.length === 2) return { verb: "put", set: words[1] as DataSetName };
+      break;
+    case "get astdb":
+      if (words.length === 2) return { verb: "get", set: "astdb" };
+      break;
+    default:
+      if (words[0] === "rsync") return parseRsync(words) ?? refuse(`"${printable(text)}"`);
+  }
+  return refuse(`"${printable(text)}"`);
+}
+
+function parseRsync(words: readonly string[]): ReceiveVerb | null {
+  const [, epoch = "", origin, snapshot = "", fingerprint = "", ...rest] = words;
+  if (!/^[0-9]{1,15}$/.test(epoch) || !/^[0-9]{1,15}$/.test(snapshot)) return null;
+  if (origin !== "master" && origin !== "slave") return null;
+  if (!/^[0-9A-Za-z:_-]{1,128}$/.test(fingerprint) || rest[0] !== "--server") return null;
+  return {
+    verb: "rsync",
+    epoch: Number(epoch),
+    origin,
+    snapshotWallMs: Number(snapshot),
+    fingerprint,
+    words: rest,
+  };
+}
+
+/**
+ * Splits at spaces; a backslash takes the next character as it is (as rsync writes paths). Anything else
+ * that a shell would interpret is refused rather than understood; null: refused.
+ */
+export function splitWords(text: string): readonly string[] | null {
+  const words: string[] = [];
+  let word = "";
+  let open = false;
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at]!;
+    if (char === "\\") {
+      const next = text[++at];
+      if (next === undefined || isControl(next)) return null;
+      word += next;
+      open = true;
+    } else if (char === " ") {
+      if (open) words.push(word);
+      word = "";
+      open = false;
+    } else if (isControl(char) || `'"$\`;&|<>(){}*?!#`.includes(char)) {
+      return null;
+    } else {
+      word += char;
+      open = true;
+    }
+  }
+  if (open) words.push(word);
+  return words;
+}
+
+function isControl(char: string): boolean {
+  const code = char.charCodeAt(0);
+  return code < 32 || code === 127;
+}
+
+function printable(text: string): string {
+  return [...text.slice(0, 100)].map((char) => isControl(char) ? "?" : char).join("");
+}
+
+function refuse(what: string): { readonly refused: string } {
+  return { refused: `Cannot do ${what} here: ${SENTENCE}` };
+}

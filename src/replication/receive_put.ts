@@ -1,0 +1,229 @@
+/**
+ * `put astdb|database|files`: takes one set stream in.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import type { DataSetName } from "../core/types.ts";
+import { detectFormat, findCorruption } from "./astdb_format.ts";
+import { MAX_ASTDB_BYTES } from "./astdb_read.ts";
+import { listFiles } from "./file_list.ts";
+import { askGate, RefusedError, underPermission } from "./receive_gate.ts";
+import { encodeRemoteLine, type PutResult } from "./remote_protocol.ts";
+import type { ReceiveContext } from "./receive.ts";
+import { withoutSlash } from "./rsync_arguments.ts";
+import type { OnProgress, SetHeader, SetProgress } from "./set_header.ts";
+import { SetStates } from "./set_state.ts";
+import { Spool } from "./spool.ts";
+import { type IncomingSet, readSetStream } from "./stream.ts";
+
+/** The sender hears something at least this often, in milliseconds. */
+const SAY_EVERY_MS = 5000;
+const MAX_BYTES: Readonly<Record<"astdb" | "database", number>> = {
+  astdb: MAX_ASTDB_BYTES,
+  database: 2 ** 40,
+};
+const MAX_SUMMARY_BYTES = 65_536;
+
+/** Payload of the stream `files`: what the sender found, after rsync has copied. */
+export const fileSummarySchema = z.object({
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  files: z.number().int().min(0),
+  bytes: z.number().int().min(0),
+  /** Declared paths that the sender doesn't have or could not copy. */
+  failed: z.array(z.string().max(4096)).max(1000),
+});
+
+/** See the schema. */
+export type FileSummary = z.infer<typeof fileSummarySchema>;
+
+/** Takes in the set on standard input; returns the result for the sender. */
+export async function receivePut(set: DataSetName, context: ReceiveContext): Promise<PutResult> {
+  const { clock, gate, signal } = context;
+  const incoming = await readSetStream(context.input(), { clock, idleMs: 120_000 });
+  const { header } = incoming;
+  try {
+    checkHeader(set, header, context);
+  } catch (cause) {
+    await incoming.payload.cancel(cause).catch(() => {}); // The refusal is what counts.
+    throw cause;
+  }
+  const beganMs = clock.nowMs();
+  const states = new SetStates(context.stateDir, (path, why) => context.warn(`${path}: ${why}`));
+  let begun = false;
+  try {
+    const { result } = await underPermission({ gate, header, clock, signal }, async (signal) => {
+      begun = true;
+      const talk = new Talk(context, signal);
+      try {
+        const result = await talk.during((signal, onProgress) =>
+          take(set, incoming, { ...context, signal }, onProgress)
+        );
+        return { result, bytes: result.size };
+      } finally {
+        talk.end();
+      }
+    });
+    const { epoch, origin, snapshotWallMs } = header;
+    const durationMs = clock.nowMs() - beganMs;
+    const { size, sha256 } = result;
+    const facts = { epoch, origin, snapshotWallMs, size, sha256, durationMs };
+    await states.succeeded(set, "received", facts, clock.wallMs());
+    return result;
+  } catch (cause) {
+    await incoming.payload.cancel(cause).catch(() => {}); // Ended or locked by its reader.
+    if (begun) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      // The disk may be what is wrong; the sender hears of the first cause.
+      await states.failed(set, "received", why, clock.wallMs()).catch((error) =>
+        context.warn(`Cannot remember that: ${error}`)
+      );
+    }
+    throw cause;
+  }
+}
+
+/** What needs no daemon to be refused. */
+export function checkHeader(
+  set: DataSetName,
+  header: SetHeader,
+  { config }: Pick<ReceiveContext, "config">,
+): void {
+  const refuse = (why: string): never => {
+    throw new RefusedError(`Cannot take in the ${set} as ${why}`);
+  };
+  if (header.set !== set) refuse(`the stream holds the ${header.set}`);
+  if (config.replication[set] === null) refuse(`replication.${set} is not configured here`);
+  if (header.origin === config.role) {
+    refuse(`its origin is the ${header.origin} and so is this host`);
+  }
+  if (header.fingerprint !== config.fingerprint) {
+    refuse("the configurations of the two hosts differ: make relais.toml the same on both");
+  }
+  if (set !== "astdb" && config.role === "master") {
+    refuse(`the master's ${set} is never replaced by the slave's: only return_paths come back`);
+  }
+}
+
+async function take(
+  set: DataSetName,
+  incoming: IncomingSet,
+  context: ReceiveContext,
+  onProgress: OnProgress,
+): Promise<PutResult> {
+  if (set === "files") return await takeFileSummary(incoming, context, onProgress);
+  const { clock, signal, stateDir, database } = context;
+  const generation = await new Spool(stateDir, set).receive(incoming, {
+    wallMs: () => clock.wallMs(),
+    maxBytes: MAX_BYTES[set],
+    signal,
+    onProgress,
+    ...(set === "astdb" ? { inspect: inspectAstdb } : {}),
+  });
+  const { header, trailer, path } = generation;
+  if (set === "astdb") return { ...trailer, detail: {} };
+  if (database === null) throw new RefusedError("Cannot restore as no database is configured here");
+  const { detail } = await database.install({
+    spoolFile: path,
+    detail: header.detail,
+    signal,
+    onProgress,
+    confirm: () => askGate(context.gate, "confirm", header),
+  });
+  return { ...trailer, detail };
+}
+
+/**
+ * Refuses a damaged astdb before it becomes a generation.
+ *
+ * @throws when it is neither sound SQLite nor Berkeley DB
+ */
+export async function inspectAstdb(path: string): Promise<void> {
+  const head = new Uint8Array(16);
+  const file = await Deno.open(path, { read: true });
+  try {
+    await file.read(head);
+  } finally {
+    file.close();
+  }
+  const format = detectFormat(head);
+  const fault = format === null
+    ? "it is neither SQLite nor Berkeley DB"
+    : format === "sqlite"
+    ? findCorruption(path)
+    : null;
+  if (fault !== null) throw new Error(`Cannot keep the received astdb as ${fault}`);
+}
+
+async function takeFileSummary(
+  incoming: IncomingSet,
+  context: ReceiveContext,
+  onProgress: OnProgress,
+): Promise<PutResult> {
+  const files = context.config.replication.files!;
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of incoming.payload) {
+    size += part.length;
+    if (size > MAX_SUMMARY_BYTES) throw new RefusedError("Cannot read a summary that long");
+    parts.push(part);
+  }
+  const text = await new Blob(parts as Uint8Array<ArrayBuffer>[]).text();
+  const summary = fileSummarySchema.parse(JSON.parse(text));
+  onProgress({ phase: "verify", bytes: 0, totalBytes: summary.bytes });
+  const list = await listFiles(files.paths.map(withoutSlash), files, context.signal);
+  if (summary.failed.length > 0) {
+    throw new Error(`The copy is not complete, not copied: ${summary.failed.join(", ")}`);
+  }
+  return { size: list.bytes, sha256: list.sha256, detail: { files: list.files } };
+}
+
+/** Tells the sender how far it is: when something changed, at most each second, and each 5 s anyway. */
+class Talk {
+  readonly #context: ReceiveContext;
+  readonly #gone = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #over = new AbortController();
+  #last: SetProgress = { phase: "receive", bytes: 0, totalBytes: null };
+  #saidMs: number;
+  #saying = false;
+
+  constructor(context: ReceiveContext, signal: AbortSignal) {
+    this.#context = context;
+    this.#signal = AbortSignal.any([signal, this.#gone.signal]);
+    this.#saidMs = context.clock.nowMs();
+    this.#repeat();
+  }
+
+  async during<T>(work: (signal: AbortSignal, onProgress: OnProgress) => Promise<T>): Promise<T> {
+    return await work(this.#signal, (progress) => this.#note(progress));
+  }
+
+  end(): void {
+    this.#over.abort();
+  }
+
+  #note(progress: SetProgress): void {
+    const turned = progress.phase !== this.#last.phase;
+    this.#last = progress;
+    if (turned || this.#context.clock.nowMs() - this.#saidMs >= 1000) this.#say();
+  }
+
+  #say(): void {
+    if (this.#saying || this.#over.signal.aborted) return;
+    this.#saying = true;
+    this.#saidMs = this.#context.clock.nowMs();
+    this.#context.write(encodeRemoteLine({ progress: this.#last })).then(
+      () => this.#saying = false,
+      (cause) => this.#gone.abort(new Error("the sender is gone", { cause })),
+    );
+  }
+
+  #repeat(): void {
+    this.#context.clock.sleep(SAY_EVERY_MS, this.#over.signal).then(() => {
+      this.#say();
+      this.#repeat();
+    }, () => {}); // Over.
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * `rsync …`: the receiving end of one rsync, with an argument list that was checked word by word.
+ *
+ * @module
+ */
+
+import { dirname } from "node:path";
+import type { ReceiveVerb } from "./receive_command.ts";
+import { RefusedError, underPermission } from "./receive_gate.ts";
+import type { ReceiveContext } from "./receive.ts";
+import { spawnTool } from "../os/process.ts";
+import { checkRsyncRequest, type RsyncRequest } from "./rsync_arguments.ts";
+import { RECEIVE_EXIT } from "./remote_protocol.ts";
+import type { SetHeader } from "./set_header.ts";
+
+/** Runs rsync on this process's own standard input and output; returns the exit status for ssh. */
+export async function receiveRsync(
+  verb: ReceiveVerb & { readonly verb: "rsync" },
+  context: ReceiveContext,
+): Promise<number> {
+  const { config, gate, clock, signal } = context;
+  const { files } = config.replication;
+  if (files === null) throw new RefusedError("Cannot take in files as none are configured here");
+  const { epoch, origin, snapshotWallMs, fingerprint } = verb;
+  if (origin === config.role) {
+    throw new RefusedError(`Cannot take in files as their origin and this host are the ${origin}`);
+  }
+  if (fingerprint !== config.fingerprint) {
+    throw new RefusedError(
+      "Cannot take in files as the configurations differ: make relais.toml the same on both hosts",
+    );
+  }
+  const request = checkRsyncRequest(verb.words, files, origin);
+  if ("refused" in request) throw new RefusedError(request.refused);
+  await checkPlace(request);
+  const header: SetHeader = {
+    version: 1,
+    set: "files",
+    epoch,
+    origin,
+    snapshotWallMs,
+    fingerprint,
+    detail: { path: request.path.slice(0, 1000), dryRun: request.dryRun ? 1 : 0 },
+  };
+  await underPermission({ gate, header, clock, signal }, async (signal) => {
+    if (!request.dryRun) {
+      await Deno.mkdir(dirname(request.path), { recursive: true, mode: 0o755 });
+    }
+    const code = await runRsync(request.args, signal);
+    if (code !== 0) throw new Error(`rsync for ${request.path} exited with ${code}`);
+    return { bytes: 0 };
+  });
+  return RECEIVE_EXIT.ok;
+}
+
+async function runRsync(args: readonly string[], signal: AbortSignal): Promise<number> {
+  signal.throwIfAborted();
+  const child = spawnTool("rsync", {
+    args: [...args],
+    cwd: "/",
+    stdin: "inherit",
+    stdout: "inherit",
+    stderr: "inherit",
+    env: { LC_ALL: "C" },
+    signal,
+  });
+  const { code } = await child.status;
+  signal.throwIfAborted();
+  return code;
+}
+
+/** relais writes as root: a link that another user placed on the way must not lead it elsewhere. */
+async function checkPlace({ path, isDirectory }: RsyncRequest): Promise<void> {
+  const parts = path.split("/").slice(1);
+  if (parts.some((part) => part === "" || part === "." || part === "..")) {
+    throw new RefusedError(`Cannot write ${path} as it is not a plain absolute path`);
+  }
+  for (let depth = 1; depth <= parts.length; depth++) {
+    const place = "/" + parts.slice(0, depth).join("/");
+    const info = await Deno.lstat(place).catch((cause) => {
+      if (cause instanceof Deno.errors.NotFound) return null;
+      throw cause;
+    });
+    if (info === null) return;
+    if (info.isSymlink && info.uid !== 0) {
+      throw new RefusedError(
+        `Cannot write ${path} as ${place} is a symbolic link that does not belong to root`,
+      );
+    }
+    if (depth === parts.length && !isDirectory && info.isDirectory) {
+      throw new RefusedError(`Cannot write the file ${path} as a directory is in its place here`);
+    }
+  }
+}

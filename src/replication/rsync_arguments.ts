@@ -1,0 +1,147 @@
+/**
+ * The argument lists of rsync: what the sender runs, and what the receiver lets the sender ask for.
+ * Pure.
+ *
+ * @module
+ */
+
+import type { FilesConfig } from "../config/types.ts";
+import type { Role } from "../core/types.ts";
+
+/** rsync gives up after this many seconds without a byte. */
+const IO_TIMEOUT_S = 60;
+/** What `--update` would overwrite on the way back is kept under this suffix. */
+export const BACKUP_SUFFIX = ".before-relais";
+
+/** `copy`: the source's tree replaces the other; `return`: newer files are added, nothing is deleted. */
+export type RsyncMode = "copy" | "return";
+
+/** Options of {@linkcode rsyncCommand}. */
+export interface RsyncCommandInput {
+  readonly mode: RsyncMode;
+  /** Absolute, declared; the same on both hosts. */
+  readonly path: string;
+  readonly isDirectory: boolean;
+  readonly excludes: readonly string[];
+  /** Value of `-e`. */
+  readonly shell: string;
+  /** `address` or `[address]`. */
+  readonly host: string;
+  /** The words in front of `--server` on the other side. */
+  readonly remoteVerb: string;
+  readonly dryRun: boolean;
+  /** At most this many deletions (mode `copy`). */
+  readonly maxDelete: number;
+}
+
+/** The argument list of one path. */
+export function rsyncCommand(input: RsyncCommandInput): string[] {
+  const place = input.isDirectory ? `${input.path}/` : input.path;
+  return [
+    "rsync",
+    "-aHAX",
+    ...(input.dryRun ? ["-n"] : []),
+    "--numeric-ids",
+    "--partial",
+    "--delay-updates",
+    `--timeout=${IO_TIMEOUT_S}`,
+    ...(input.mode === "copy"
+      ? ["--delete-after", `--max-delete=${input.maxDelete}`]
+      : ["--update", "--backup", `--suffix=${BACKUP_SUFFIX}`]),
+    "--no-human-readable",
+    input.dryRun ? "--info=stats2" : "--info=progress2,stats2",
+    ...input.excludes.map((pattern) => `--exclude=${pattern}`),
+    "-e",
+    input.shell,
+    `--rsync-path=${input.remoteVerb}`,
+    "--",
+    place,
+    `${input.host}:${place}`,
+  ];
+}
+
+/** The argument list that lists one path on this host, for {@linkcode FileListDigest}. */
+export function rsyncListCommand(
+  input: Pick<RsyncCommandInput, "path" | "isDirectory" | "excludes">,
+): string[] {
+  return [
+    "rsync",
+    "-a",
+    "--list-only",
+    "--no-human-readable",
+    ...input.excludes.map((pattern) => `--exclude=${pattern}`),
+    "--",
+    input.isDirectory ? `${input.path}/` : input.path,
+  ];
+}
+
+/** What the receiver found in a sender's argument list. */
+export interface RsyncRequest {
+  /** Arguments for rsync, `--server` first; only known ones. */
+  readonly args: readonly string[];
+  /** The declared path. */
+  readonly path: string;
+  /** The sender sends a directory's contents. */
+  readonly isDirectory: boolean;
+  readonly dryRun: boolean;
+}
+
+/** Short options of ours: -n -v(erbosity by info) -u -b, and what -aHAX stand for; `e.` begins flags. */
+const SHORT_OPTIONS = /^-[nuvblHogDtpAXr]+(e[0-9]*\.[A-Za-z]*)?$/;
+const LONG_OPTIONS: readonly RegExp[] = [
+  /^--numeric-ids$/,
+  /^--partial$/,
+  /^--delay-updates$/,
+  /^--timeout=[0-9]{1,6}$/,
+  /^--stats$/,
+  /^--info=[A-Z0-9,]{1,64}$/,
+  /^--log-format=[%A-Za-z]{1,8}$/,
+];
+const DELETE_OPTIONS: readonly RegExp[] = [/^--delete-after$/, /^--max-delete=[0-9]{1,9}$/];
+const RETURN_OPTIONS: readonly RegExp[] = [/^--suffix(=\.before-relais)?$/, /^\.before-relais$/];
+
+/**
+ * Checks the words behind `rsync …` that a sender asked for. Only lists as {@linkcode rsyncCommand}
+ * makes them pass: never `--sender` (reading), never a path that is not declared.
+ *
+ * @param origin role of the sender: the master may replace `paths`, the slave may return `returnPaths`
+ * @returns the request, or why it is refused
+ */
+export function checkRsyncRequest(
+  words: readonly string[],
+  files: FilesConfig,
+  origin: Role,
+): RsyncRequest | { readonly refused: string } {
+  const dot = words.indexOf(".");
+  const destination = words[dot + 1];
+  if (words[0] !== "--server" || dot < 1 || destination === undefined || words.length !== dot + 2) {
+    return { refused: "Cannot run rsync as the list is not: --server OPTIONS . PATH" };
+  }
+  const allowed = [...LONG_OPTIONS, ...(origin === "master" ? DELETE_OPTIONS : RETURN_OPTIONS)];
+  const options = words.slice(1, dot);
+  const shorts = options.filter((word) => SHORT_OPTIONS.test(word));
+  const unknown = options.find((word) =>
+    !SHORT_OPTIONS.test(word) && !allowed.some((pattern) => pattern.test(word))
+  );
+  if (unknown !== undefined) {
+    return { refused: `Cannot run rsync as the ${origin} may not ask for the option ${unknown}` };
+  }
+  if (shorts.length !== 1) return { refused: "Cannot run rsync as it needs one bundle of options" };
+  const letters = shorts[0]!.replace(/e[0-9]*\..*$/, "");
+  if (origin === "slave" && !(letters.includes("u") && letters.includes("b"))) {
+    return { refused: "Cannot run rsync as what returns must be sent with --update and --backup" };
+  }
+  const isDirectory = destination.endsWith("/");
+  const path = isDirectory ? destination.slice(0, -1) : destination;
+  const declared = origin === "master" ? files.paths : files.returnPaths;
+  if (!declared.some((own) => withoutSlash(own) === path)) {
+    const key = origin === "master" ? "paths" : "return_paths";
+    return { refused: `Cannot write ${destination} as it is not in replication.files.${key} here` };
+  }
+  return { args: [...words], path, isDirectory, dryRun: letters.includes("n") };
+}
+
+/** A declared path without the slash that an operator may have typed behind it. */
+export function withoutSlash(path: string): string {
+  return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
+}

@@ -1,0 +1,67 @@
+/**
+ * Sends a dump of the database to the peer, which restores it and swaps it in.
+ *
+ * @module
+ */
+
+import type { LocalConfig } from "../config/types.ts";
+import type { Clock } from "../os/clock.ts";
+import type { DatabaseSource } from "./database_port.ts";
+import { putSet } from "./put_set.ts";
+import type { OnProgress, SetHeader } from "./set_header.ts";
+import type { SetSuccess } from "./set_state.ts";
+import type { Transport } from "./transport.ts";
+
+/** A copy that takes longer is cut; the peer's silence is noticed long before. */
+const DEADLINE_MS = 12 * 3_600_000;
+
+/**
+ * Copies the database.
+ *
+ * @throws when the dump fails, or the peer did not take or restore it (its database is then as before)
+ */
+export async function sendDatabase(options: {
+  readonly config: LocalConfig;
+  readonly clock: Clock;
+  readonly transport: Transport;
+  readonly source: DatabaseSource;
+  readonly epoch: number;
+  readonly signal: AbortSignal;
+  readonly onProgress: OnProgress;
+}): Promise<Omit<SetSuccess, "durationMs">> {
+  const { config, clock, transport, source, epoch, onProgress } = options;
+  // Whatever ends the copy also ends the dump.
+  const ended = new AbortController();
+  const signal = AbortSignal.any([options.signal, ended.signal]);
+  try {
+    await transport.address({ signal }); // Not a dump for a peer that isn't there.
+    const snapshotWallMs = Math.floor(clock.wallMs());
+    const dump = await source.dump({ signal, onProgress });
+    dump.done.catch(() => {}); // Awaited behind the payload.
+    const header: SetHeader = {
+      version: 1,
+      set: "database",
+      epoch,
+      origin: config.role,
+      snapshotWallMs,
+      fingerprint: config.fingerprint,
+      detail: dump.detail,
+    };
+    const { size, sha256 } = await putSet({
+      transport,
+      clock,
+      header,
+      payload: dump.payload,
+      complete: dump.done,
+      signal,
+      deadlineMs: DEADLINE_MS,
+      onProgress,
+    });
+    return { epoch, origin: config.role, snapshotWallMs, size, sha256 };
+  } catch (cause) {
+    options.signal.throwIfAborted();
+    throw cause;
+  } finally {
+    ended.abort(new Error("the copy has ended"));
+  }
+}
