@@ -20,10 +20,8 @@ export const AF_PACKET = 17;
 export const SOCK_RAW = 3;
 const SOCK_NONBLOCK = 0x800;
 const SOCK_CLOEXEC = 0x80000;
-/** Option level of the socket itself; socket(7). */
-export const SOL_SOCKET = 1;
-/** Option that attaches a classic BPF program; socket(7). */
-export const SO_ATTACH_FILTER = 26;
+const SOL_SOCKET = 1;
+const SO_ATTACH_FILTER = 26;
 const SO_ERROR = 4;
 /** Send flag: only to hosts on directly connected networks; send(2). IPv4 only on Linux. */
 export const MSG_DONTROUTE = 0x4;
@@ -132,6 +130,25 @@ export function setSocketOption(
   if (libc().setsockopt(fd, level, name, value, value.length) < 0) {
     throw new SocketError(`set ${purpose}`, lastErrno());
   }
+}
+
+/**
+ * Attaches a classic BPF program (an array of `struct sock_filter`): what it does not keep never reaches
+ * the socket, and wakes nobody.
+ *
+ * @throws {SocketError} e.g. `EINVAL` for a program that the kernel refuses
+ */
+export function attachFilter(fd: number, program: Uint8Array<ArrayBuffer>): void {
+  // struct sock_fprog { unsigned short len; struct sock_filter *filter; }
+  const fprog = new Uint8Array(16);
+  const view = new DataView(fprog.buffer);
+  view.setUint16(0, program.length / 8, true);
+  view.setBigUint64(8, BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(program))), true);
+  setSocketOption(
+    fd,
+    { level: SOL_SOCKET, name: SO_ATTACH_FILTER, value: fprog },
+    "a packet filter",
+  );
 }
 
 /** Takes (and clears) the pending error of a socket, SO_ERROR of socket(7): 0 when there is none. */
