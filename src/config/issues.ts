@@ -45,11 +45,19 @@ export class IssueList {
   /** Adds a problem; `got` is any value out of the file, or text prepared by {@linkcode asText}. */
   add(key: string, rule: string, got: unknown): void {
     if (this.#issues.has(key)) return;
+    // Not absent, only unreadable: what is wrong with it was said.
+    if (got === undefined && this.#hasWithin(key)) return;
     if (this.#issues.size >= LIMITS.issues) {
       this.#left++;
       return;
     }
     this.#issues.set(key, { key, rule, got: showValue(got) });
+  }
+
+  #hasWithin(key: string): boolean {
+    return [...this.#issues.keys()].some((one) => {
+      return one.startsWith(`${key}.`) || one.startsWith(`${key}[`);
+    });
   }
 
   /** Whether nothing was found. */
@@ -84,7 +92,8 @@ function showValue(value: unknown): string {
 
 function json(value: unknown): string {
   // Infinity, NaN and dates are TOML values that JSON has no text for.
-  if (typeof value === "number" || value instanceof Date) return String(value);
+  if (typeof value === "number") return String(value);
+  if (value instanceof Date) return value.toISOString();
   return JSON.stringify(value) ?? String(value);
 }
 
