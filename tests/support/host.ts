@@ -103,9 +103,10 @@ export class TestHost {
     await this.#ethernet.disconnect(ports);
   }
 
-  /** What was done to the cable of one network: pulled out, silently dead, or whole again. */
-  async cable(network: string, action: CableAction): Promise<void> {
-    await this.#ethernet.cable(this.#interface(network).port, action);
+  /** Pulls, silences or plugs the cables of these networks (default: all) in one go. */
+  async cable(action: CableAction, networks?: readonly string[]): Promise<void> {
+    const names = networks ?? this.interfaces.map(({ network }) => network);
+    await this.#ethernet.cable(names.map((name) => this.#interface(name).port), action);
   }
 
   /**

@@ -12,7 +12,7 @@
  */
 
 import { type HostInterface, TestHost } from "./host.ts";
-import { type CableAction, Switch } from "./switch.ts";
+import { Switch } from "./switch.ts";
 
 /** Last part of the addresses on every network. */
 export const HOST_NUMBERS = {
@@ -137,11 +137,6 @@ export class Lab {
   /** MAC of a machine's interface on a network. */
   mac(name: HostName, network = 0): string {
     return macOf(network, HOST_NUMBERS[name]);
-  }
-
-  /** Pulls, mutes or plugs one cable of a machine; holds over a power cut. */
-  async cable(name: HostName, network: string, action: CableAction): Promise<void> {
-    await this.host(name).cable(network, action);
   }
 
   /** Master and slave see each other no more on these networks; everybody else sees both. */

@@ -84,20 +84,20 @@ Deno.test("TestHost.freeze() stops every process while its kernel answers, thaw(
   assert.equal((await beating.end("SIGTERM")).signal ?? "SIGTERM", "SIGTERM");
 });
 
-Deno.test("Lab.cable() pulls, mutes and plugs one cable, and split() hides the hosts from each other", async () => {
+Deno.test("TestHost.cable() pulls, mutes and plugs one cable, and Lab.split() hides the hosts from each other", async () => {
   await using lab = await Lab.create();
   const carrier = async (): Promise<string> =>
     (await lab.master.try(["cat", "/sys/class/net/eth0/carrier"])).stdout.trim();
 
-  await lab.cable("master", "voip", "pull");
+  await lab.master.cable("pull", ["voip"]);
   assert.equal(await carrier(), "0");
   assert.equal(await answers(lab, "client", "10.20.0.11"), false);
   assert.ok(await answers(lab, "client", "10.30.0.11"));
 
-  await lab.cable("master", "voip", "mute");
+  await lab.master.cable("mute", ["voip"]);
   assert.equal(await carrier(), "1");
   assert.equal(await answers(lab, "client", "10.20.0.11"), false);
-  await lab.cable("master", "voip", "plug");
+  await lab.master.cable("plug", ["voip"]);
   await poll(() => answers(lab, "client", "10.20.0.11"), {
     deadlineMs: 10_000, // the client asks for the neighbour once a second only
     what: "an answer through the plugged cable",

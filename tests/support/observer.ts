@@ -32,7 +32,8 @@ export class Observer {
   readonly #state = new Map<string, { up: boolean; by: string | null }>();
   #ready = false;
   #marked = 0;
-  #reports: (readonly PhaseReport[])[] = [];
+  readonly #reports: (readonly PhaseReport[])[] = [];
+  readonly #strips: (readonly (string | null)[])[] = [];
   #onEvent: (event: ObserverEvent) => void = () => {};
 
   /** The newest events, oldest first. */
@@ -92,6 +93,16 @@ export class Observer {
     throw new Error(`Cannot find phase "${phase}" with target "${target}" in the report`);
   }
 
+  /** Who answered in each of `count` equal parts of a time, null where a request was lost. */
+  async strip(
+    target: string,
+    time: { readonly fromMs: number; readonly toMs: number; readonly count: number },
+  ): Promise<readonly (string | null)[]> {
+    const before = this.#strips.length;
+    await this.#send(`strip ${target} ${time.fromMs} ${time.toMs} ${time.count}`);
+    return await this.#wait(() => this.#strips[before], "the observer's strip");
+  }
+
   /** Waits until the target answers, by `holder` if given. */
   async untilUp(
     target: string,
@@ -139,6 +150,7 @@ export class Observer {
   #take(message: ObserverMessage): void {
     if (message.type === "ready") this.#ready = true;
     else if (message.type === "marked") this.#marked++;
+    else if (message.type === "strip") this.#strips.push(message.parts);
     else if (message.type === "report") this.#reports.push(message.phases);
     else this.#event({ ...message, at: performance.now() });
   }

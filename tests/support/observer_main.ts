@@ -3,8 +3,8 @@
  * wait in ppoll(2) until the next is due, take what came. Late sending (a busy machine) is caught up with
  * one request at a time and is visible as `maxSendGapMs`.
  *
- * Argument: JSON array of probe targets. Standard input: `mark NAME`, `report`; ends at its end. Output:
- * one JSON object per line, of type {@linkcode ObserverMessage}.
+ * Argument: JSON array of probe targets. Standard input: `mark NAME`, `report`,
+ * `strip TARGET FROM_MS TO_MS COUNT` (see `Series.strip`); the observer ends at its end. Output: one JSON object per line, of type {@linkcode ObserverMessage}.
  *
  * @module
  */
@@ -31,6 +31,7 @@ export type ObserverMessage =
   /** Somebody else answers than before. */
   | { readonly type: "holder"; readonly target: string; readonly by: string }
   | { readonly type: "marked"; readonly phase: string }
+  | { readonly type: "strip"; readonly parts: readonly (string | null)[] }
   | { readonly type: "report"; readonly phases: readonly PhaseReport[] };
 
 /** One phase, for each target by name. */
@@ -151,8 +152,12 @@ function obey(
     print({ type: "marked", phase });
   } else if (line === "report") {
     print({ type: "report", phases: phases.map((phase, i) => report(phase, i, watched)) });
+  } else if (line.startsWith("strip ")) {
+    const [, target, from, to, count] = line.split(" ");
+    const { series } = watched.find(({ probe }) => probe.target.name === target)!;
+    print({ type: "strip", parts: series.strip(Number(from), Number(to), Number(count)) });
   } else {
-    throw new Error(`Cannot obey "${line}" as the commands are: mark NAME, report`);
+    throw new Error(`Cannot obey "${line}" as the commands are: mark, report, strip`);
   }
 }
 

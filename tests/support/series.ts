@@ -125,6 +125,26 @@ export class Series {
     };
   }
 
+  /**
+   * The time from `fromMs` to `toMs` in `count` equal parts: who answered the requests of each, null where
+   * one was lost, and what the part before had where none was sent.
+   */
+  strip(fromMs: number, toMs: number, count: number): (string | null)[] {
+    const width = (toMs - fromMs) / count;
+    const parts: (string | null)[] = [];
+    let index = 0;
+    while (index < this.length && this.#sentAt[index]! < fromMs) index++;
+    for (let part = 0; part < count; part++) {
+      let who = parts[part - 1] ?? null;
+      for (let first = true; this.#sentAt[index]! < fromMs + (part + 1) * width; index++) {
+        who = first || who !== null ? this.#by[index] ?? null : null;
+        first = false;
+      }
+      parts.push(who);
+    }
+    return parts;
+  }
+
   #outages(from: number, to: number): Outage[] {
     const outages: Outage[] = [];
     for (let i = from; i < to; i++) {

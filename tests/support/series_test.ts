@@ -52,6 +52,13 @@ Deno.test("Series loses nothing: requests of all outages are the lost requests",
   }));
 });
 
+Deno.test("Series draws a strip: who answered in each part, null where a request was lost", () => {
+  const series = seriesOf("....xxxxbbbb"); // sent at 0, 5, … 55
+  assert.deepEqual(series.strip(0, 60, 6), ["a", "a", null, null, "b", "b"]);
+  assert.deepEqual(series.strip(15, 25, 1), [null]);
+  assert.deepEqual(series.strip(0, 10, 4), ["a", "a", "a", "a"]);
+});
+
 Deno.test("median() of nothing, odd and even counts", () => {
   assert.equal(median([]), null);
   assert.equal(median([3, 1, 2]), 2);

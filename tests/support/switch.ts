@@ -117,11 +117,11 @@ export class Switch {
     if (still.length > 0) throw new Error(`Cannot remove ports as they are still there: ${still}`);
   }
 
-  /** Pulls, mutes or plugs a port; holds over a power cut of its host. */
-  async cable(port: string, action: CableAction): Promise<void> {
-    const state = this.#state(port);
-    state.action = action;
-    if (state.connected) await this.ip(portLines(state));
+  /** Pulls, mutes or plugs ports in one go; holds over a power cut of their host. */
+  async cable(ports: readonly string[], action: CableAction): Promise<void> {
+    for (const port of ports) this.#state(port).action = action;
+    const states = this.#connected(ports).map((port) => this.#state(port));
+    await this.ip(states.flatMap(portLines));
   }
 
   /** Ports that are isolated see each other no more; everybody else sees them as before. */
