@@ -55,16 +55,24 @@ install_packages() {
   policy_is_ours=no
 }
 
+deno_version() { deno --version 2>/dev/null | sed -n '1s/^deno \([0-9.]*\).*/\1/p'; }
+
 install_deno() {
   local want have
-  want="$(sed -n 's/.*"deno": "\([0-9.]*\)".*/\1/p' "$toolchain/package.json")"
-  have="$(deno --version 2>/dev/null | sed -n '1s/^deno \([0-9.]*\).*/\1/p' || true)"
+  want="$(sed -n 's/.*"@deno\/linux-x64-glibc": "\([0-9.]*\)".*/\1/p' "$toolchain/package.json")"
+  have="$(deno_version || true)"
   [[ $want == "$have" ]] && return
   say "Installing Deno $want from npm"
-  # No install scripts: see ./deno. `npm ci` checks the integrity of package-lock.json.
+  # The package of the platform itself, as the package "deno" only finds it by an install script, which
+  # an npm need not run. `npm ci` checks the integrity of package-lock.json.
   (cd "$toolchain" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null)
-  have="$(deno --version | sed -n '1s/^deno \([0-9.]*\).*/\1/p')"
-  [[ $want == "$have" ]] || die "Cannot use Deno as npm brought $have, not $want: check package-lock.json"
+  if [[ $(host_arch) == arm64 ]]; then
+    warn "The Deno of arm64 is pinned by version only: package-lock.json has the integrity of amd64"
+    (cd "$toolchain" && npm install --no-save --no-package-lock --ignore-scripts --no-audit --no-fund \
+      --loglevel=error "@deno/linux-arm64-glibc@$want" </dev/null)
+  fi
+  have="$(deno_version || true)"
+  [[ $want == "$have" ]] || die "Cannot use Deno as npm brought \"$have\", not $want: check package-lock.json"
 }
 
 # All npm packages of deno.lock into Deno's cache, so that what follows needs no network.
