@@ -17,62 +17,24 @@ import {
   type Observed,
 } from "./iproute.ts";
 import { isOurAddress, VIP_LIFETIME_S } from "./mark.ts";
+import { type Desired, desiredOf, interfaceOf } from "./desired.ts";
+import { routeText } from "./lines.ts";
+import type { Operation } from "./operation.ts";
 import {
-  type Desired,
-  desiredOf,
-  givenBackLines,
-  interfaceOf,
-  type Operation,
-  type Plan,
-  plan,
-  type PlanContext,
-  renewalLines,
-  routeText,
-} from "./plan.ts";
+  DropError,
+  MountError,
+  notDone,
+  type Repair,
+  toRepair,
+  VipLapsedError,
+} from "./outcome.ts";
+import { correctionLines, type Plan, plan, type PlanContext, renewalLines } from "./plan.ts";
 import { resolveTables } from "./tables.ts";
+
+export { DropError, MountError, type Repair, VipLapsedError } from "./outcome.ts";
 
 /** The kernel may drop a VIP this much before its lifetime ends (measured: 2.5 to 3 s of 3 s). */
 const LIFETIME_SLACK_MS = 500;
-
-/** What {@linkcode VipManager.renew} put back. */
-export interface Repair {
-  readonly kind: "address" | "route";
-  readonly network: string;
-  /** The address, or the route's source. */
-  readonly vip: string | null;
-  /** For people, e.g. `10.20.0.10/32 on eth0`. */
-  readonly what: string;
-}
-
-/** Not all VIPs and routes are there after mounting. */
-export class MountError extends Error {
-  override readonly name = "MountError";
-  /**
-   * @param missing whole sentences, one for each thing that is not there
-   * @param held the VIPs that are there
-   */
-  constructor(readonly missing: readonly string[], readonly held: readonly string[]) {
-    super(missing.join("; "));
-  }
-}
-
-/** Something of ours is still there after dropping. */
-export class DropError extends Error {
-  override readonly name = "DropError";
-}
-
-/** The kernel dropped VIPs because they were renewed too late; they were not mounted again. */
-export class VipLapsedError extends Error {
-  override readonly name = "VipLapsedError";
-  constructor(readonly vips: readonly string[], readonly lateMs: number) {
-    super(
-      `Cannot renew ${vips.join(", ")} as the last renewal was ${
-        Math.round(lateMs)
-      } ms ago and the ` +
-        `kernel has dropped them: look who serves now, then mount again`,
-    );
-  }
-}
 
 /** Options of {@linkcode VipManager}. */
 export interface VipManagerOptions {
@@ -102,6 +64,8 @@ export class VipManager {
   #observed: Observed | null = null;
   #held: ReadonlySet<string> = new Set();
   #problems: readonly string[] = [];
+  /** What the last renewal tried in vain, as sentences. */
+  #undone: readonly string[] = [];
   /** The VIPs shall be held: renewals put back what is missing. */
   #wanted = false;
   #renewedAt = 0;
@@ -274,6 +238,7 @@ export class VipManager {
   async #mountRounds(failed: FailedLine[], signal: AbortSignal): Promise<Plan> {
     // Unless all of it is known to have gone well or badly, nobody must complete it later.
     this.#wanted = false;
+    this.#undone = [];
     if (this.#observed === null) this.#note(await this.#batch([], { signal }));
     let todo = this.#plan();
     for (let round = 0; round < 2; round++) {
@@ -314,16 +279,17 @@ export class VipManager {
     const repairs = late ? [] : found.operations;
     const follow = [
       ...(late ? renewalLines(found, this.#lifetimeS) : []),
-      ...givenBackLines({ present: late ? [] : before.present }, seen, this.#context),
+      ...correctionLines({ present: late ? [] : before.present }, seen, this.#context),
       ...repairs.map(lineOf),
     ];
     if (follow.length > 0) {
       const result = await this.#batch(follow, { signal });
-      this.#note(result);
+      this.#observed = result;
       found = this.#plan();
-      for (const op of found.operations) {
-        this.#log("warning", notDone(op, result.failed));
-      }
+      this.#undone = late ? [] : found.operations.map((op) => notDone(op, result.failed));
+      this.#note(result);
+    } else {
+      this.#undone = [];
     }
     this.#renewedAt = startedAt;
     const open = new Set(found.operations.map((op) => op.line));
@@ -397,7 +363,9 @@ export class VipManager {
       this.#networks.flatMap(({ vips }) => vips.filter((vip) => there.has(canonicalAddress(vip)))),
     );
     const found = this.#plan();
-    const problems = this.#wanted ? [...found.problems, ...found.warnings] : found.foreign;
+    const problems = this.#wanted
+      ? [...found.problems, ...found.warnings, ...this.#undone]
+      : found.foreign;
     for (const text of problems) {
       if (!this.#problems.includes(text)) this.#log("warning", text);
     }
@@ -442,22 +410,4 @@ function lineOf(operation: Operation): string {
 
 function aborted(why: string): DOMException {
   return new DOMException(`Cannot mount the VIPs as ${why}`, "AbortError");
-}
-
-function notDone(operation: Operation, failed: readonly FailedLine[]): string {
-  const said = failed.findLast((failure) => failure.line === operation.line)?.message;
-  const verb = operation.kind.startsWith("add") ? "mount" : "remove";
-  const noun = operation.route === null ? "the VIP" : "the route";
-  return `Cannot ${verb} ${noun} ${operation.what}: ` +
-    (said === undefined || said === "" ? "the kernel does not show the change" : said);
-}
-
-function toRepair(operation: Operation): Repair[] {
-  if (!operation.kind.startsWith("add") || operation.network === null) return [];
-  return [{
-    kind: operation.kind === "add-address" ? "address" : "route",
-    network: operation.network,
-    vip: operation.vip,
-    what: operation.what,
-  }];
 }

@@ -376,6 +376,44 @@ Deno.test("VipManager follows an interface that is renamed, even to a very long 
   );
 });
 
+Deno.test("VipManager.renew() brings everything back after ifdown and ifup", async () => {
+  await using netns = await Netns.create();
+  const vips = managerIn(netns);
+  await vips.mount();
+  await netns.batch(`
+    link set eth0 down
+    address flush dev eth0
+  `);
+  assert.deepEqual(await vips.renew(), []);
+  assert.deepEqual([...vips.held], []);
+  await netns.batch(`
+    link set eth0 up
+    address add 10.0.0.2/24 dev eth0
+    address add fd00::2/64 dev eth0 nodad
+    route add default via 10.0.0.253
+  `);
+  assert.equal((await vips.renew()).length, 4);
+  assert.deepEqual(vips.problems, []);
+  assert.deepEqual(await netns.routeTo("192.0.2.1"), ["10.0.0.254", "10.0.0.1"]);
+  await vips.drop();
+  assert.deepEqual(await netns.routeTo("192.0.2.1"), ["10.0.0.253", "10.0.0.2"]);
+});
+
+Deno.test("VipManager.renew() says once what it can't put back, and goes on trying", async () => {
+  await using netns = await Netns.create();
+  const said: string[] = [];
+  const network: NetworkConfig = { ...VOIP, routes: [{ ...DEFAULT_ROUTE, via: "10.9.0.254" }] };
+  const vips = managerIn(netns, { networks: [network], log: (_, text) => said.push(text) });
+  await assert.rejects(vips.mount(), /Cannot mount the route default via 10\.9\.0\.254 .*: Error/);
+  for (let i = 0; i < 3; i++) assert.deepEqual(await vips.renew(), []);
+  assert.equal(said.length, 1);
+  assert.match(vips.problems[0] ?? "", /invalid gateway|unreachable/);
+  await netns.ip("address add 10.9.0.2/24 dev eth0");
+  assert.equal((await vips.renew()).length, 1);
+  assert.deepEqual(await vips.renew(), []);
+  assert.deepEqual(vips.problems, []);
+});
+
 Deno.test("VipManager reports a deleted interface and survives it", async () => {
   await using netns = await Netns.create();
   const vips = managerIn(netns);

@@ -3,14 +3,8 @@ import fc from "fast-check";
 import type { NetworkConfig } from "../config/types.ts";
 import type { AddressInfo, InterfaceInfo, RouteInfo } from "./iproute.ts";
 import { isOurAddress, labelFor } from "./mark.ts";
-import {
-  type Desired,
-  desiredOf,
-  givenBackLines,
-  interfaceOf,
-  plan,
-  renewalLines,
-} from "./plan.ts";
+import { type Desired, desiredOf, interfaceOf } from "./desired.ts";
+import { correctionLines, plan, renewalLines } from "./plan.ts";
 
 const CONTEXT = { vips: new Set(["10.0.0.1", "fd00::1"]), lifetimeS: 3 };
 
@@ -293,16 +287,20 @@ Deno.test("renewalLines() extends what is present where it is", () => {
   ]);
 });
 
-Deno.test("givenBackLines() restores the lifetime of an address that took our place", () => {
+Deno.test("correctionLines() undoes the renewal of what is gone or not ours", () => {
   const renewed = { present: [{ vip: VIP4, dev: "eth0" }, { vip: VIP6, dev: "eth0" }] };
   const foreign = address("10.0.0.1/32", { label: "eth0", validS: 600, preferredS: 300 });
-  const lines = givenBackLines(
+  const lines = correctionLines(
     renewed,
     { interfaces: [link("eth0", [foreign, OURS6])], routes: [] },
     CONTEXT,
   );
   assert.deepEqual(lines, [
     "address replace 10.0.0.1/32 dev eth0 valid_lft 600 preferred_lft 300",
+  ]);
+  assert.deepEqual(correctionLines(renewed, { interfaces: [], routes: [] }, CONTEXT), [
+    "address del 10.0.0.1/32 dev eth0 label eth0:relais",
+    "address del fd00::1/128 dev eth0",
   ]);
 });
 
