@@ -1,182 +1,176 @@
 /**
- * Authenticated messages of the peer (DESIGN section 8): HMAC-SHA256 over method, path, sender, receiver,
- * counter and body. No clock is involved: what stops a replay is the counter (within one sender process)
- * and the receiver's id (across restarts, as every daemon process has a new random one).
+ * Sends authenticated messages to the peer over whichever link carries them. The planned move waits for
+ * this, so a connection is kept ready per address and used again while it is fresh.
  *
  * @module
  */
 
-import { Buffer } from "node:buffer";
-import { createHmac, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
 import type { PeerNotice } from "../core/types.ts";
+import type { Clock } from "../os/clock.ts";
+import {
+  type HttpAnswer,
+  HttpConnection,
+  HttpFailure,
+  type HttpRequest,
+} from "./http_connection.ts";
+import { MESSAGE_PATH, noticeBody, signMessage } from "./message.ts";
 
-/** Where messages are sent. */
-export const MESSAGE_PATH = "/peer/message";
-/** Senders whose counters are remembered; see {@linkcode MessageVerifier}. */
-export const SENDERS_MAX = 64;
+/** A kept connection older than this may have been closed by the peer's server meanwhile (it does so after 60 s). */
+const FRESH_MS = 30_000;
+/** The share of the time left that one link may use while others remain to be tried. */
+const TRY_SHARE = 0.5;
 
-const Notice = z.strictObject({
-  kind: z.enum(["yours", "leaving", "request-switchover", "request-failback"]),
-  epoch: z.number().int().min(0),
-  reason: z.string().max(1000),
-}) satisfies z.ZodType<PeerNotice>;
-
-/** What a message is bound to besides its body. */
-export interface Envelope {
-  readonly method: string;
-  readonly path: string;
-  /** Instance id of the sender's daemon. */
-  readonly sender: string;
-  /** Instance id of the daemon that is meant. */
-  readonly receiver: string;
-  /** Greater than in any message of this sender before. */
-  readonly counter: number;
-}
-
-/** Text of a message's body. */
-export function noticeBody({ kind, epoch, reason }: PeerNotice): string {
-  return JSON.stringify({ kind, epoch, reason: reason.slice(0, 1000) });
-}
-
-/** The headers that authenticate `body`, made with the first of `keys`. */
-export function signMessage(
-  keys: readonly Uint8Array[],
-  envelope: Envelope,
-  body: string,
-): Record<string, string> {
-  const [key] = keys;
-  if (key === undefined) throw new TypeError("Cannot sign a message without a key");
-  return {
-    "Content-Type": "application/json",
-    "X-Relais-Sender": envelope.sender,
-    "X-Relais-Receiver": envelope.receiver,
-    "X-Relais-Counter": String(envelope.counter),
-    "X-Relais-Mac": mac(key, envelope, body).toString("hex"),
-  };
-}
-
-/** What became of a message. `why` is for the log and the answer; it holds no secret. */
-export type Verification =
-  | { readonly ok: true; readonly notice: PeerNotice; readonly sender: string }
-  | { readonly ok: false; readonly why: string };
-
-/** A message as it arrived; header names in lower case. */
-export interface ReceivedMessage {
-  readonly method: string;
-  readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-}
-
-/** What {@linkcode MessageVerifier} needs. */
-export interface MessageVerifierOptions {
+/** What {@linkcode PeerMessenger} needs. */
+export interface PeerMessengerOptions {
+  readonly clock: Clock;
+  readonly port: number;
   readonly keys: readonly Uint8Array[];
   /** Our own instance id. */
   readonly instanceId: string;
-  /** The instance id that the peer's `/health` names now; null while it is not known. */
-  readonly peerInstanceId: () => string | null;
 }
 
-/**
- * Decides whether a message is the peer's, meant for this process and new. Remembers the last counter
- * of each sender; only messages with a good MAC are remembered, so strangers cannot fill the memory.
- * Should it be full all the same (64 restarts of the peer), unknown senders are refused unless the
- * peer's `/health` names them; then the others, which that names no more, are forgotten.
- */
-export class MessageVerifier {
-  readonly #options: MessageVerifierOptions;
-  readonly #lastCounters = new Map<string, number>();
+/** How a message is to be sent. */
+export interface SendOptions {
+  /** The instance id that the peer's `/health` names. */
+  readonly receiverInstanceId: string;
+  /** For all tries together. */
+  readonly deadlineMs: number;
+  readonly signal?: AbortSignal;
+}
 
-  constructor(options: MessageVerifierOptions) {
+/** What the peer answers to a message: JSON in the body, whatever the HTTP status is. */
+export const MessageAnswerBody = z.object({ accepted: z.boolean(), text: z.string().max(2000) });
+/** See the schema of the same name. */
+export type MessageAnswerBody = z.infer<typeof MessageAnswerBody>;
+
+/** What became of a message. */
+export interface SendResult {
+  /** The peer has answered; false: on no link, or something else answered. */
+  readonly delivered: boolean;
+  /** The peer does what the message asks. */
+  readonly accepted: boolean;
+  /** What the peer says of it, or why it was not delivered: a sentence. */
+  readonly text: string;
+}
+
+/** Sends messages, one at a time; later ones wait for earlier ones. */
+export class PeerMessenger {
+  readonly #options: PeerMessengerOptions;
+  readonly #connections = new Map<string, { connection: HttpConnection; usedAt: number }>();
+  #counter = 0;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: PeerMessengerOptions) {
     this.#options = options;
   }
 
-  /** Senders that are remembered now. */
-  get senders(): number {
-    return this.#lastCounters.size;
+  /**
+   * Sends `notice` to the first of `addresses` (best link first) that takes it. An answer of the peer
+   * ends the tries, also when it is a refusal; each try has its own counter, so that a try whose answer
+   * was lost does not make the next one a replay. The peer may then hear a message twice.
+   */
+  send(
+    addresses: readonly string[],
+    notice: PeerNotice,
+    options: SendOptions,
+  ): Promise<SendResult> {
+    const deadline = this.#options.clock.nowMs() + options.deadlineMs;
+    const result = this.#last.then(() => this.#send({ addresses, notice, options, deadline }));
+    this.#last = result.catch(() => {});
+    return result;
   }
 
-  /** Checks a message and, if it is good, uses its counter up. */
-  verify(message: ReceivedMessage): Verification {
-    const envelope = readEnvelope(message);
-    if (envelope === null) return refused("its X-Relais-* headers are missing or malformed");
-    const { sender, receiver, counter } = envelope;
-    // The MAC first: nothing about our state is told to who does not have the key.
-    if (!this.#macIsGood(message, envelope)) {
-      return refused("its MAC is wrong: the hosts need the same cluster key");
-    }
-    const { instanceId, peerInstanceId } = this.#options;
-    if (receiver !== instanceId) return refused("it is meant for another daemon process");
-    if (sender === instanceId) return refused("it is one of our own");
-    const peer = peerInstanceId();
-    if (peer !== null && sender !== peer) {
-      return refused("its sender is not the daemon process that the peer's /health names");
-    }
-    if (counter <= (this.#lastCounters.get(sender) ?? -1)) {
-      return refused("its counter was used before: a replay");
-    }
-    const notice = readNotice(message.body);
-    if (notice === null) return refused("its body is not a message that this version knows");
-    if (!this.#remember(sender, counter, peer)) {
-      return refused("too many senders were heard before");
-    }
-    return { ok: true, notice, sender };
+  /** Closes all connections. */
+  close(): void {
+    for (const { connection } of this.#connections.values()) connection.close();
+    this.#connections.clear();
   }
 
-  #macIsGood({ headers, body }: ReceivedMessage, envelope: Envelope): boolean {
-    const given = headers["x-relais-mac"] ?? "";
-    if (!/^[0-9a-f]{64}$/.test(given)) return false;
-    const bytes = Buffer.from(given, "hex");
-    let good = false;
-    // Every key is tried, whichever fits: the time taken tells nothing.
-    for (const key of this.#options.keys) {
-      if (timingSafeEqual(bytes, mac(key, envelope, body))) good = true;
+  async #send({ addresses, notice, options, deadline }: {
+    addresses: readonly string[];
+    notice: PeerNotice;
+    options: SendOptions;
+    deadline: number;
+  }): Promise<SendResult> {
+    const errors: string[] = [];
+    for (const [index, address] of addresses.entries()) {
+      const left = deadline - this.#options.clock.nowMs();
+      if (left <= 0 || options.signal?.aborted) break;
+      const isLast = index === addresses.length - 1;
+      const deadlineMs = isLast ? left : left * TRY_SHARE;
+      try {
+        return readAnswer(await this.#post({ address, notice, options, deadlineMs }));
+      } catch (error) {
+        errors.push(error instanceof Error ? error.message : String(error));
+      }
     }
-    return good;
+    const why = errors.length === 0 ? "there was no time or no link to try" : errors.join("; ");
+    const text = `Cannot tell the peer "${notice.kind}": ${why}`.slice(0, 1000);
+    return { delivered: false, accepted: false, text };
   }
 
-  #remember(sender: string, counter: number, peer: string | null): boolean {
-    if (!this.#lastCounters.has(sender) && this.#lastCounters.size >= SENDERS_MAX) {
-      if (peer === null) return false;
-      this.#lastCounters.clear();
+  async #post({ address, notice, options, deadlineMs }: {
+    address: string;
+    notice: PeerNotice;
+    options: SendOptions;
+    deadlineMs: number;
+  }): Promise<HttpAnswer> {
+    const connection = this.#connection(address);
+    const reused = connection.warm;
+    const end = this.#options.clock.nowMs() + deadlineMs;
+    try {
+      return await connection.request(this.#compose(notice, options, deadlineMs));
+    } catch (error) {
+      // The peer's server has closed the kept connection to make room: that says nothing about the link.
+      if (!reused || !(error instanceof HttpFailure) || error.kind !== "closed") throw error;
+      const left = Math.max(1, end - this.#options.clock.nowMs());
+      return await connection.request(this.#compose(notice, options, left));
     }
-    this.#lastCounters.set(sender, counter);
-    return true;
+  }
+
+  #compose(notice: PeerNotice, options: SendOptions, deadlineMs: number): HttpRequest {
+    const body = noticeBody(notice);
+    const headers = signMessage(this.#options.keys, {
+      method: "POST",
+      path: MESSAGE_PATH,
+      sender: this.#options.instanceId,
+      receiver: options.receiverInstanceId,
+      counter: ++this.#counter,
+    }, body);
+    const request = { method: "POST", path: MESSAGE_PATH, headers, body, deadlineMs } as const;
+    return options.signal === undefined ? request : { ...request, signal: options.signal };
+  }
+
+  #connection(address: string): HttpConnection {
+    const now = this.#options.clock.nowMs();
+    let known = this.#connections.get(address);
+    if (known === undefined) {
+      const { port } = this.#options;
+      known = { connection: new HttpConnection({ address, port }), usedAt: now };
+      this.#connections.set(address, known);
+    }
+    if (now - known.usedAt > FRESH_MS) known.connection.close();
+    known.usedAt = now;
+    return known.connection;
   }
 }
 
-/** Each field is preceded by its length, so that no two different messages have the same bytes. */
-function mac(key: Uint8Array, envelope: Envelope, body: string): Buffer {
-  const { method, path, sender, receiver, counter } = envelope;
-  const hmac = createHmac("sha256", key);
-  hmac.update("relais-message-1\n");
-  for (const field of [method, path, sender, receiver, String(counter), body]) {
-    const bytes = Buffer.from(field, "utf8");
-    hmac.update(`${bytes.length}:`);
-    hmac.update(bytes);
-  }
-  return hmac.digest();
-}
-
-function readEnvelope({ method, path, headers }: ReceivedMessage): Envelope | null {
-  const sender = headers["x-relais-sender"] ?? "";
-  const receiver = headers["x-relais-receiver"] ?? "";
-  const counter = headers["x-relais-counter"] ?? "";
-  if (!ID.test(sender) || !ID.test(receiver) || !/^(0|[1-9]\d{0,14})$/.test(counter)) return null;
-  return { method, path, sender, receiver, counter: Number(counter) };
-}
-
-const ID = /^[\x21-\x7e]{1,100}$/;
-
-function readNotice(body: string): PeerNotice | null {
+/** Only 2xx can be a yes: what refuses a message (403, 413, 500) may have another body. */
+function readAnswer({ status, body }: HttpAnswer): SendResult {
+  let said: MessageAnswerBody | undefined;
   try {
-    return Notice.safeParse(JSON.parse(body)).data ?? null;
+    said = MessageAnswerBody.safeParse(JSON.parse(body)).data;
   } catch {
-    return null;
+    said = undefined;
   }
-}
-
-function refused(why: string): Verification {
-  return { ok: false, why: `Cannot accept a message as ${why}` };
+  if (said === undefined) {
+    const text = `The peer answered ${status} without a word that this version knows`;
+    return { delivered: false, accepted: false, text };
+  }
+  return {
+    delivered: true,
+    accepted: said.accepted && status >= 200 && status < 300,
+    text: said.text,
+  };
 }

@@ -1,146 +1,158 @@
 import assert from "node:assert/strict";
 import { randomBytes, randomUUID } from "node:crypto";
-import * as fc from "fast-check";
 import type { PeerNotice } from "../core/types.ts";
-import { MESSAGE_PATH as SERVED_PATH } from "../health/app.ts";
-import {
-  type Envelope,
-  MESSAGE_PATH,
-  MessageVerifier,
-  noticeBody,
-  type ReceivedMessage,
-  SENDERS_MAX,
-  signMessage,
-} from "./notice.ts";
+import { createApp } from "../health/app.ts";
+import { HealthServer } from "../health/server.ts";
+import { systemClock } from "../os/clock.ts";
+import { sampleHealth, sampleStatus } from "../../tests/support/health_sample.ts";
+import { MessageVerifier } from "./message.ts";
+import { PeerMessenger } from "./notice.ts";
 
 const KEY = new Uint8Array(randomBytes(32));
-const OTHER_KEY = new Uint8Array(randomBytes(32));
-const PEER = randomUUID();
-const US = randomUUID();
-const NOTICE: PeerNotice = { kind: "yours", epoch: 7, reason: "the operator asked" };
+const NOTICE: PeerNotice = { kind: "leaving", epoch: 3, reason: "reboot" };
+const DEADLINE_MS = 5_000;
 
-function message(
-  change: Partial<Envelope> = {},
-  { keys = [KEY], body = noticeBody(NOTICE) }: { keys?: readonly Uint8Array[]; body?: string } = {},
-): ReceivedMessage {
-  const envelope = {
-    method: "POST",
-    path: MESSAGE_PATH,
-    sender: PEER,
-    receiver: US,
-    counter: 1,
-    ...change,
-  };
-  const headers = Object.entries(signMessage(keys, envelope, body))
-    .map(([name, value]) => [name.toLowerCase(), value]);
-  const { method, path } = envelope;
-  return { method, path, headers: Object.fromEntries(headers), body };
+interface Receiver {
+  readonly server: HealthServer;
+  readonly port: number;
+  readonly id: string;
+  readonly heard: PeerNotice[];
 }
 
-function verifier(
-  keys: readonly Uint8Array[] = [KEY],
-  peer: string | null = PEER,
-): MessageVerifier {
-  return new MessageVerifier({ keys, instanceId: US, peerInstanceId: () => peer });
-}
-
-function whyNot(from: MessageVerifier, received: ReceivedMessage): string {
-  const result = from.verify(received);
-  assert.ok(!result.ok, "it was accepted");
-  return result.why;
-}
-
-Deno.test("MessageVerifier.verify() accepts a message of the peer once", () => {
-  const v = verifier();
-  const received = message();
-  assert.deepEqual(v.verify(received), { ok: true, notice: NOTICE, sender: PEER });
-  assert.match(whyNot(v, received), /replay/);
-  assert.match(whyNot(v, message({ counter: 0 })), /replay/);
-  assert.ok(v.verify(message({ counter: 2 })).ok);
-});
-
-Deno.test("MessageVerifier.verify() refuses a message of which anything was changed", () => {
-  const good = message();
-  const header = (name: string, value: string): ReceivedMessage => ({
-    ...good,
-    headers: { ...good.headers, [name]: value },
+/** The peer as it is: health server, app and verifier. */
+async function receiver(sender: string, port = 0, addresses = ["127.0.0.1"]): Promise<Receiver> {
+  const id = randomUUID();
+  const heard: PeerNotice[] = [];
+  const verifier = new MessageVerifier({
+    keys: [KEY],
+    instanceId: id,
+    peerInstanceId: () => sender,
   });
-  const forged: readonly ReceivedMessage[] = [
-    { ...good, method: "PUT" },
-    { ...good, path: `${MESSAGE_PATH}/` },
-    { ...good, body: good.body.replace("7", "8") },
-    { ...good, body: `${good.body} ` },
-    header("x-relais-counter", "2"),
-    header("x-relais-sender", US),
-    header("x-relais-receiver", PEER),
-    header("x-relais-mac", "0".repeat(64)),
-  ];
-  const v = verifier();
-  for (const received of forged) assert.match(whyNot(v, received), /MAC is wrong/);
-  assert.ok(v.verify(good).ok, "and none of them used its counter up");
-});
+  const app = createApp({
+    health: () => sampleHealth(),
+    status: () => sampleStatus(),
+    loopAgeMs: () => 0,
+    message: (headers, method, path, body) => {
+      const result = verifier.verify({ headers, method, path, body });
+      if (!result.ok) {
+        return Promise.resolve({ status: 403, body: { accepted: false, text: result.why } });
+      }
+      heard.push(result.notice);
+      return Promise.resolve({ status: 202, body: { accepted: true, text: "noted" } });
+    },
+    allow: () => true,
+  });
+  const server = new HealthServer({ app, addresses, port, onError: (error) => assert.fail(error) });
+  await server.start();
+  return { server, port: server.port(addresses[0] ?? "") ?? 0, id, heard };
+}
 
-Deno.test("MessageVerifier.verify() refuses another key, another receiver, another sender and ourselves", () => {
-  const v = verifier();
-  assert.match(whyNot(v, message({}, { keys: [OTHER_KEY] })), /same cluster key/);
-  assert.match(whyNot(v, message({ receiver: randomUUID() })), /another daemon process/);
-  assert.match(whyNot(v, message({ sender: randomUUID() })), /\/health names/);
-  assert.match(whyNot(v, message({ sender: US })), /our own/);
-  assert.ok(verifier([KEY], null).verify(message()).ok, "before the peer's first report");
-});
+function messenger(port: number, instanceId: string, keys = [KEY]): PeerMessenger {
+  return new PeerMessenger({ clock: systemClock, port, keys, instanceId });
+}
 
-Deno.test("MessageVerifier.verify() accepts every key of a rotation, and only those", () => {
-  const both = verifier([OTHER_KEY, KEY]);
-  assert.ok(both.verify(message({ counter: 1 }, { keys: [KEY] })).ok);
-  assert.ok(both.verify(message({ counter: 2 }, { keys: [OTHER_KEY, KEY] })).ok);
-  assert.match(whyNot(verifier([OTHER_KEY]), message()), /MAC is wrong/);
-});
-
-Deno.test("MessageVerifier.verify() refuses a well-signed body that is no message, and keeps its counter", () => {
-  const v = verifier();
-  const bodies = ["", "{}", "null", '{"kind":"stop","epoch":1,"reason":""}', "[".repeat(5000)];
-  for (const body of [...bodies, JSON.stringify({ ...NOTICE, extra: 1 })]) {
-    assert.match(whyNot(v, message({}, { body })), /not a message/);
-  }
-  assert.ok(v.verify(message()).ok);
-});
-
-Deno.test("MessageVerifier.verify() never fails on garbage", () => {
-  const v = verifier();
-  const names = ["x-relais-sender", "x-relais-receiver", "x-relais-counter", "x-relais-mac"];
-  const headers = fc.dictionary(fc.constantFrom(...names), fc.string({ maxLength: 200 }));
-  fc.assert(
-    fc.property(headers, fc.string(), (given, body) => {
-      assert.ok(!v.verify({ method: "POST", path: MESSAGE_PATH, headers: given, body }).ok);
-    }),
+Deno.test("PeerMessenger.send() delivers one message after the other over a kept connection", async () => {
+  const me = randomUUID();
+  const peer = await receiver(me);
+  const m = messenger(peer.port, me);
+  const options = { receiverInstanceId: peer.id, deadlineMs: DEADLINE_MS };
+  const results = await Promise.all(
+    [1, 2, 3].map((epoch) => m.send(["127.0.0.1"], { ...NOTICE, epoch }, options)),
   );
-  assert.equal(v.senders, 0);
+  assert.ok(results.every(({ accepted }) => accepted), JSON.stringify(results));
+  assert.deepEqual(peer.heard.map(({ epoch }) => epoch), [1, 2, 3]);
+  assert.equal(peer.server.connections, 1);
+  m.close();
+  await peer.server.stop();
 });
 
-Deno.test("MessageVerifier remembers a bounded number of senders, and strangers none at all", () => {
-  const flood = verifier([KEY], null);
-  for (let i = 0; i < 1000; i++) {
-    flood.verify(message({ sender: `forged-${i}` }, { keys: [OTHER_KEY] }));
-  }
-  assert.equal(flood.senders, 0);
-  for (let i = 0; i < SENDERS_MAX + 10; i++) flood.verify(message({ sender: `restart-${i}` }));
-  assert.equal(flood.senders, SENDERS_MAX);
-  assert.match(whyNot(flood, message({ sender: "restart-0" })), /replay/);
-
-  let peer: string | null = null;
-  const v = new MessageVerifier({ keys: [KEY], instanceId: US, peerInstanceId: () => peer });
-  for (let i = 0; i < SENDERS_MAX; i++) v.verify(message({ sender: `restart-${i}` }));
-  peer = PEER;
-  assert.ok(v.verify(message()).ok, "the peer that /health names is heard all the same");
+Deno.test("PeerMessenger.send() tries the next link when one is refused or silent", async () => {
+  const me = randomUUID();
+  const peer = await receiver(me, 0, ["127.0.0.2"]);
+  // Takes connections and says nothing: a half-open link.
+  const silent = Deno.listen({ hostname: "127.0.0.3", port: peer.port });
+  const m = messenger(peer.port, me);
+  const result = await m.send(["127.0.0.1", "127.0.0.3", "127.0.0.2"], NOTICE, {
+    receiverInstanceId: peer.id,
+    deadlineMs: 2_000,
+  });
+  assert.ok(result.accepted, JSON.stringify(result));
+  assert.deepEqual(peer.heard, [NOTICE]);
+  m.close();
+  silent.close();
+  await peer.server.stop();
 });
 
-Deno.test("signMessage() binds each field by itself: moving a byte to its neighbour changes the MAC", () => {
-  const a = message({ sender: "ab", receiver: "c" }).headers["x-relais-mac"];
-  const b = message({ sender: "a", receiver: "bc" }).headers["x-relais-mac"];
-  assert.notEqual(a, b);
-  assert.throws(() => message({}, { keys: [] }), TypeError);
+Deno.test("PeerMessenger.send() is not refused as a replay after a try whose answer was lost", async () => {
+  const me = randomUUID();
+  const peer = await receiver(me, 0, ["127.0.0.2"]);
+  // Hands the request on to the peer and keeps the answer for itself.
+  const eater = Deno.listen({ hostname: "127.0.0.1", port: peer.port });
+  const eaten = (async () => {
+    const conn = await eater.accept();
+    const buffer = new Uint8Array(4096);
+    const n = await conn.read(buffer) ?? 0;
+    const onward = await Deno.connect({ hostname: "127.0.0.2", port: peer.port });
+    await onward.write(buffer.subarray(0, n));
+    await onward.read(buffer);
+    onward.close();
+    conn.close();
+  })();
+  const m = messenger(peer.port, me);
+  const result = await m.send(["127.0.0.1", "127.0.0.2"], NOTICE, {
+    receiverInstanceId: peer.id,
+    deadlineMs: DEADLINE_MS,
+  });
+  await eaten;
+  assert.ok(result.accepted, JSON.stringify(result));
+  assert.deepEqual(peer.heard, [NOTICE, NOTICE]);
+  m.close();
+  eater.close();
+  await peer.server.stop();
 });
 
-Deno.test("MESSAGE_PATH is where the health app takes messages", () => {
-  assert.equal(MESSAGE_PATH, SERVED_PATH);
+Deno.test("PeerMessenger.send() says why the peer refused, and does not try its other links", async () => {
+  const me = randomUUID();
+  const peer = await receiver(me, 0, ["127.0.0.1", "127.0.0.2"]);
+  const wrongKey = messenger(peer.port, me, [new Uint8Array(randomBytes(32))]);
+  const options = { receiverInstanceId: peer.id, deadlineMs: DEADLINE_MS };
+  const refused = await wrongKey.send(["127.0.0.1", "127.0.0.2"], NOTICE, options);
+  assert.deepEqual([refused.delivered, refused.accepted], [true, false]);
+  assert.match(refused.text, /same cluster key/);
+  assert.deepEqual(peer.heard, []);
+  wrongKey.close();
+  await peer.server.stop();
+});
+
+Deno.test("PeerMessenger.send() goes on after the peer's server was restarted between two messages", async () => {
+  const me = randomUUID();
+  const first = await receiver(me);
+  const m = messenger(first.port, me);
+  const to = (id: string): { receiverInstanceId: string; deadlineMs: number } => ({
+    receiverInstanceId: id,
+    deadlineMs: DEADLINE_MS,
+  });
+  assert.ok((await m.send(["127.0.0.1"], NOTICE, to(first.id))).accepted);
+  await first.server.stop();
+  const second = await receiver(me, first.port);
+  const result = await m.send(["127.0.0.1"], NOTICE, to(second.id));
+  assert.ok(result.accepted, JSON.stringify(result));
+  m.close();
+  await second.server.stop();
+});
+
+Deno.test("PeerMessenger.send() ends by its deadline or signal with a sentence", async () => {
+  const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const m = messenger(silent.addr.port, randomUUID());
+  const late = await m.send(["127.0.0.1"], NOTICE, { receiverInstanceId: "x", deadlineMs: 100 });
+  assert.equal(late.delivered, false);
+  assert.match(late.text, /^Cannot tell the peer "leaving": .*took longer than/);
+  const cancelled = await m.send(["127.0.0.1"], NOTICE, {
+    receiverInstanceId: "x",
+    deadlineMs: DEADLINE_MS,
+    signal: AbortSignal.abort(),
+  });
+  assert.match(cancelled.text, /no time or no link/);
+  m.close();
+  silent.close();
 });

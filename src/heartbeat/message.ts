@@ -1,0 +1,182 @@
+/**
+ * Authenticated messages of the peer (DESIGN section 8): HMAC-SHA256 over method, path, sender, receiver,
+ * counter and body. No clock is involved: what stops a replay is the counter (within one sender process)
+ * and the receiver's id (across restarts, as every daemon process has a new random one).
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { createHmac, timingSafeEqual } from "node:crypto";
+import { z } from "zod";
+import type { PeerNotice } from "../core/types.ts";
+
+/** Where messages are sent. */
+export const MESSAGE_PATH = "/peer/message";
+/** Senders whose counters are remembered; see {@linkcode MessageVerifier}. */
+export const SENDERS_MAX = 64;
+
+const Notice = z.strictObject({
+  kind: z.enum(["yours", "leaving", "request-switchover", "request-failback"]),
+  epoch: z.number().int().min(0),
+  reason: z.string().max(1000),
+}) satisfies z.ZodType<PeerNotice>;
+
+/** What a message is bound to besides its body. */
+export interface Envelope {
+  readonly method: string;
+  readonly path: string;
+  /** Instance id of the sender's daemon. */
+  readonly sender: string;
+  /** Instance id of the daemon that is meant. */
+  readonly receiver: string;
+  /** Greater than in any message of this sender before. */
+  readonly counter: number;
+}
+
+/** Text of a message's body. */
+export function noticeBody({ kind, epoch, reason }: PeerNotice): string {
+  return JSON.stringify({ kind, epoch, reason: reason.slice(0, 1000) });
+}
+
+/** The headers that authenticate `body`, made with the first of `keys`. */
+export function signMessage(
+  keys: readonly Uint8Array[],
+  envelope: Envelope,
+  body: string,
+): Record<string, string> {
+  const [key] = keys;
+  if (key === undefined) throw new TypeError("Cannot sign a message without a key");
+  return {
+    "Content-Type": "application/json",
+    "X-Relais-Sender": envelope.sender,
+    "X-Relais-Receiver": envelope.receiver,
+    "X-Relais-Counter": String(envelope.counter),
+    "X-Relais-Mac": mac(key, envelope, body).toString("hex"),
+  };
+}
+
+/** What became of a message. `why` is for the log and the answer; it holds no secret. */
+export type Verification =
+  | { readonly ok: true; readonly notice: PeerNotice; readonly sender: string }
+  | { readonly ok: false; readonly why: string };
+
+/** A message as it arrived; header names in lower case. */
+export interface ReceivedMessage {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** What {@linkcode MessageVerifier} needs. */
+export interface MessageVerifierOptions {
+  readonly keys: readonly Uint8Array[];
+  /** Our own instance id. */
+  readonly instanceId: string;
+  /** The instance id that the peer's `/health` names now; null while it is not known. */
+  readonly peerInstanceId: () => string | null;
+}
+
+/**
+ * Decides whether a message is the peer's, meant for this process and new. Remembers the last counter
+ * of each sender; only messages with a good MAC are remembered, so strangers cannot fill the memory.
+ * Should it be full all the same (64 restarts of the peer), unknown senders are refused unless the
+ * peer's `/health` names them; then the others, which that names no more, are forgotten.
+ */
+export class MessageVerifier {
+  readonly #options: MessageVerifierOptions;
+  readonly #lastCounters = new Map<string, number>();
+
+  constructor(options: MessageVerifierOptions) {
+    this.#options = options;
+  }
+
+  /** Senders that are remembered now. */
+  get senders(): number {
+    return this.#lastCounters.size;
+  }
+
+  /** Checks a message and, if it is good, uses its counter up. */
+  verify(message: ReceivedMessage): Verification {
+    const envelope = readEnvelope(message);
+    if (envelope === null) return refused("its X-Relais-* headers are missing or malformed");
+    const { sender, receiver, counter } = envelope;
+    // The MAC first: nothing about our state is told to who does not have the key.
+    if (!this.#macIsGood(message, envelope)) {
+      return refused("its MAC is wrong: the hosts need the same cluster key");
+    }
+    const { instanceId, peerInstanceId } = this.#options;
+    if (receiver !== instanceId) return refused("it is meant for another daemon process");
+    if (sender === instanceId) return refused("it is one of our own");
+    const peer = peerInstanceId();
+    if (peer !== null && sender !== peer) {
+      return refused("its sender is not the daemon process that the peer's /health names");
+    }
+    if (counter <= (this.#lastCounters.get(sender) ?? -1)) {
+      return refused("its counter was used before: a replay");
+    }
+    const notice = readNotice(message.body);
+    if (notice === null) return refused("its body is not a message that this version knows");
+    if (!this.#remember(sender, counter, peer)) {
+      return refused("too many senders were heard before");
+    }
+    return { ok: true, notice, sender };
+  }
+
+  #macIsGood({ headers, body }: ReceivedMessage, envelope: Envelope): boolean {
+    const given = headers["x-relais-mac"] ?? "";
+    if (!/^[0-9a-f]{64}$/.test(given)) return false;
+    const bytes = Buffer.from(given, "hex");
+    let good = false;
+    // Every key is tried, whichever fits: the time taken tells nothing.
+    for (const key of this.#options.keys) {
+      if (timingSafeEqual(bytes, mac(key, envelope, body))) good = true;
+    }
+    return good;
+  }
+
+  #remember(sender: string, counter: number, peer: string | null): boolean {
+    if (!this.#lastCounters.has(sender) && this.#lastCounters.size >= SENDERS_MAX) {
+      if (peer === null) return false;
+      this.#lastCounters.clear();
+    }
+    this.#lastCounters.set(sender, counter);
+    return true;
+  }
+}
+
+/** Each field is preceded by its length, so that no two different messages have the same bytes. */
+function mac(key: Uint8Array, envelope: Envelope, body: string): Buffer {
+  const { method, path, sender, receiver, counter } = envelope;
+  const hmac = createHmac("sha256", key);
+  hmac.update("relais-message-1\n");
+  for (const field of [method, path, sender, receiver, String(counter), body]) {
+    const bytes = Buffer.from(field, "utf8");
+    hmac.update(`${bytes.length}:`);
+    hmac.update(bytes);
+  }
+  return hmac.digest();
+}
+
+function readEnvelope({ method, path, headers }: ReceivedMessage): Envelope | null {
+  const sender = headers["x-relais-sender"] ?? "";
+  const receiver = headers["x-relais-receiver"] ?? "";
+  const counter = headers["x-relais-counter"] ?? "";
+  if (!ID.test(sender) || !ID.test(receiver) || !/^(0|[1-9]\d{0,14})$/.test(counter)) return null;
+  return { method, path, sender, receiver, counter: Number(counter) };
+}
+
+const ID = /^[\x21-\x7e]{1,100}$/;
+
+function readNotice(body: string): PeerNotice | null {
+  try {
+    return Notice.safeParse(JSON.parse(body)).data ?? null;
+  } catch {
+    return null;
+  }
+}
+
+function refused(why: string): Verification {
+  return { ok: false, why: `Cannot accept a message as ${why}` };
+}
