@@ -185,6 +185,7 @@ async function getAstdb(context: AstdbCopyContext): Promise<Generation> {
       signal,
       inspect: inspectAstdb,
     });
+    await remote.stdout.cancel().catch(() => {}); // Nothing may follow the trailer; done tells.
     await remote.done;
     return generation;
   } catch (cause) {

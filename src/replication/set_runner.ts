@@ -149,8 +149,8 @@ export class SetRunner {
       failures: this.#failures,
       everyMs,
       changedAtMs: this.#changedAtMs,
-      // A set that changes all the time keeps both hosts busy a fifth of the time at most.
-      minGapMs: Math.max(minGapMs, 5 * this.#lastDurationMs),
+      // A set that changes all the time keeps both hosts busy half of the time at most.
+      minGapMs: Math.max(minGapMs, 2 * this.#lastDurationMs),
       sourceSinceMs: source.sinceMs,
       firstDelayMs,
     };

@@ -143,6 +143,7 @@ export class Transport {
     } catch (cause) {
       if (!(cause instanceof CutStreamError)) {
         remote.kill();
+        await lines.cancel(cause);
         await remote.done.catch(() => {});
         const why = cause instanceof Error ? cause.message : String(cause);
         throw new RemoteError("failed", `Cannot understand the peer's answer: ${why}`, { cause });

@@ -1,0 +1,78 @@
+/**
+ * `relais receive` on the second host of `peer_fixture.ts`: the real `receive()` with a gate that reads
+ * its answers from a file, and a database that keeps its dump in a file.
+ */
+import { join } from "node:path";
+import { systemClock } from "../os/clock.ts";
+import type { DatabaseSource } from "./database_port.ts";
+import { receive } from "./receive.ts";
+import type { Permission, ReceiveGate } from "./receive_gate.ts";
+import type { PeerGate } from "./peer_fixture.ts";
+
+const home = join(Deno.args[0]!, "peer");
+const config = JSON.parse(Deno.readTextFileSync(join(home, "config.json")));
+
+function answers(): PeerGate {
+  return JSON.parse(Deno.readTextFileSync(join(home, "gate.json")));
+}
+
+function note(line: string): void {
+  Deno.writeTextFileSync(join(home, "gate.log"), line + "\n", { append: true });
+}
+
+function permission(question: string, what: string): Promise<Permission> {
+  note(`${question} ${what}`);
+  const { daemon, refusal } = answers();
+  if (daemon === null) return Promise.reject(new Error("no control socket"));
+  return Promise.resolve(refusal === null ? { ok: true } : { ok: false, reason: refusal });
+}
+
+const gate: ReceiveGate = {
+  whoAmI: () => {
+    const { daemon } = answers();
+    return daemon === null ? Promise.reject(new Error("no socket")) : Promise.resolve(daemon);
+  },
+  begin: (header) => permission("begin", `${header.set} ${header.epoch} ${header.origin}`),
+  confirm: (header) => permission("confirm", header.set),
+  end: ({ set, ok, reason }) => {
+    note(`end ${set} ${ok} ${reason}`);
+    return Promise.resolve();
+  },
+};
+
+const database: DatabaseSource = {
+  dump: () => Promise.reject(new Error("not in this test")),
+  async install(
+    { spoolFile, signal, confirm, onProgress },
+  ): Promise<{ readonly detail: { readonly tables: number } }> {
+    onProgress({ phase: "restore", bytes: 0, totalBytes: null });
+    const text = await Deno.readTextFile(spoolFile);
+    if (text.startsWith("slow")) {
+      note("restoring");
+      await systemClock.sleep(60_000, signal);
+    }
+    await confirm();
+    await Deno.writeTextFile(join(home, "database"), text);
+    return { detail: { tables: 3 } };
+  },
+  cleanupLeftovers: () => Promise.resolve(),
+};
+
+const ended = new AbortController();
+Deno.addSignalListener("SIGTERM", () => ended.abort(new Error("asked to end")));
+const output = Deno.stdout;
+Deno.exit(
+  await receive(Deno.env.get("SSH_ORIGINAL_COMMAND") ?? "", {
+    config,
+    stateDir: join(home, "state"),
+    clock: systemClock,
+    gate,
+    database: config.replication.database === null ? null : database,
+    input: () => Deno.stdin.readable,
+    async write(bytes): Promise<void> {
+      for (let at = 0; at < bytes.length;) at += await output.write(bytes.subarray(at));
+    },
+    warn: (text) => console.error(text),
+    signal: ended.signal,
+  }),
+);
