@@ -20,13 +20,19 @@ export const MAX_NEIGHBOURS = 64;
 /** Frames taken per round, so that a flood can't keep the loop from its other work. */
 const MAX_PER_ROUND = 256;
 
-/** The socket of a network failed. */
-export interface LinkSocketError {
-  readonly network: string;
-  /** e.g. `ENETDOWN`. */
-  readonly code: string;
-  /** True: the interface was deleted (or the socket is unusable): close this object, make a new one. */
-  readonly gone: boolean;
+/** A {@linkcode VipLink} has come to its end: close it and make a new one once the interface is back. */
+export class VipLinkGoneError extends Error {
+  override readonly name = "VipLinkGoneError";
+  constructor(
+    readonly network: string,
+    interfaceName: string,
+    /** What the kernel said last, e.g. `ENXIO`. */
+    readonly code: string,
+  ) {
+    super(
+      `Cannot watch ${interfaceName} (network ${network}) any more as the interface was deleted (${code}): open a new watch once it is back`,
+    );
+  }
 }
 
 /** What a {@linkcode VipLink} is for. */
@@ -46,8 +52,11 @@ export interface VipLinkOptions {
   readonly poller: Poller;
   /** Somebody else speaks for a VIP that we hold; each MAC at most once in 100 ms per VIP. */
   readonly onForeignAnswer: (answer: ForeignAnswer) => void;
-  /** Called on each change of the error, not for each failed frame. */
-  readonly onSocketError: (error: LinkSocketError) => void;
+  /**
+   * The interface was deleted: called once. An interface that is only down is no such end: the socket
+   * works again when it is up; see {@linkcode VipLink.lastError}.
+   */
+  readonly onSocketError: (error: VipLinkGoneError) => void;
 }
 
 /** What happened since the link was made. */
@@ -84,9 +93,8 @@ export class VipLink {
   readonly #socket: LinkSocket;
   readonly #registration: PollRegistration;
   #neighbours: readonly Neighbour[] = [];
-  #lastErrorCode: string | null = null;
+  #lastError: string | null = null;
   #gone = false;
-  #goneReported = false;
   #discarding = false;
   #closed = false;
 
@@ -128,9 +136,13 @@ export class VipLink {
     return this.#watch.peerMac;
   }
 
+  /** The last error of the socket, e.g. `ENETDOWN`; null after a frame that could be sent. */
+  get lastError(): string | null {
+    return this.#lastError;
+  }
+
   /** The interface was deleted: this object will never hear or send anything again. */
   get gone(): boolean {
-    if (!this.#closed) this.#gone ||= this.#socket.gone;
     return this.#gone;
   }
 
@@ -163,6 +175,7 @@ export class VipLink {
   /** What is known now, including frames that the poller has not come round to. */
   evidence(): readonly VipAnswers[] {
     this.#receive();
+    if (this.#lastError !== null) this.#checkGone(this.#lastError);
     return this.#watch.evidence(this.#clock.nowMs());
   }
 
@@ -216,11 +229,11 @@ export class VipLink {
     if (this.#closed) return false;
     const errno = this.#socket.send(frame);
     if (errno === 0) {
-      this.#lastErrorCode = null;
+      this.#lastError = null;
       return true;
     }
     this.counters.sendErrors++;
-    this.#report(errnoName(errno));
+    this.#fail(errnoName(errno));
     return false;
   }
 
@@ -229,7 +242,7 @@ export class VipLink {
     for (let i = 0; i < MAX_PER_ROUND; i++) {
       const frame = this.#socket.receive();
       if (frame === null) return;
-      if (typeof frame === "number") return this.#report(errnoName(-frame));
+      if (typeof frame === "number") return this.#fail(errnoName(-frame));
       if (frame !== "ignored") this.#hear(frame);
       // A callback may have closed this link.
       if (this.#closed) return;
@@ -246,17 +259,25 @@ export class VipLink {
     else if (answer !== null && !this.#discarding) this.#options.onForeignAnswer(answer);
   }
 
-  #onPollError(error: PollError): void {
-    if (error.dropped) this.#gone = true;
-    this.#report(error.code);
+  #onPollError({ code, dropped }: PollError): void {
+    this.#fail(code);
+    if (dropped) this.#end(code);
   }
 
-  #report(code: string): void {
-    const { gone } = this;
-    if (code === this.#lastErrorCode && gone === this.#goneReported) return;
-    this.#lastErrorCode = code;
-    this.#goneReported = gone;
-    this.#options.onSocketError({ network: this.#options.network, code, gone });
+  #fail(code: string): void {
+    this.#lastError = code;
+    this.#checkGone(code);
+  }
+
+  #checkGone(code: string): void {
+    if (!this.#closed && this.#socket.gone) this.#end(code);
+  }
+
+  #end(code: string): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    const { network, interfaceName, onSocketError } = this.#options;
+    onSocketError(new VipLinkGoneError(network, interfaceName, code));
   }
 }
 
