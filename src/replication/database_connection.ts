@@ -6,6 +6,8 @@
  * @module
  */
 
+import type { DatabaseConfig } from "../config/types.ts";
+
 /** Debian's socket directory; libpq's own default there. */
 const DEFAULT_SOCKET_DIR = "/var/run/postgresql";
 const DEFAULT_PORT = 5432;
@@ -21,25 +23,14 @@ export interface DatabaseAddress {
   readonly database: string;
 }
 
-/**
- * Reads `postgresql://[role@]/name[?host=/dir][&port=N]`.
- *
- * @throws {TypeError} when the URL names another host, or is none
- */
-export function parseDatabaseUrl(
-  options: { readonly url: string; readonly osUser: string },
-): DatabaseAddress {
-  const url = new URL(options.url);
-  const socketDir = url.searchParams.get("host") ?? DEFAULT_SOCKET_DIR;
-  if (url.hostname !== "" || !socketDir.startsWith("/")) {
-    throw new TypeError(
-      `Cannot use the database ${options.url} as only the local socket is used: ` +
-        "write postgresql:///NAME or postgresql:///NAME?host=/socket/directory",
-    );
-  }
-  const port = Number(url.searchParams.get("port") ?? DEFAULT_PORT);
-  const role = decodeURIComponent(url.username) || options.osUser;
-  return { socketDir, port, role, database: decodeURIComponent(url.pathname.slice(1)) };
+/** Where the configured database is. */
+export function databaseAddress(config: DatabaseConfig): DatabaseAddress {
+  return {
+    socketDir: config.socketDir ?? DEFAULT_SOCKET_DIR,
+    port: config.port ?? DEFAULT_PORT,
+    role: config.osUser,
+    database: config.name,
+  };
 }
 
 /** Environment of the PostgreSQL tools: nothing of the daemon's own environment gets in. */

@@ -8,7 +8,7 @@ import type { DatabaseConfig } from "../config/types.ts";
 import { selfCommand } from "../os/self.ts";
 import { lookupUser } from "../os/user.ts";
 import type { ProcessUser } from "../os/user.ts";
-import { parseDatabaseUrl, toolEnvironment } from "./database_connection.ts";
+import { databaseAddress, toolEnvironment } from "./database_connection.ts";
 import type { DatabaseAddress } from "./database_connection.ts";
 import { workerArguments } from "./database_protocol.ts";
 import { findTool, PATH_DIRECTORIES, toolDirectories } from "./database_tools.ts";
@@ -38,7 +38,7 @@ export class DatabaseContext {
   /** @throws {TypeError} when the database cannot be one that is copied */
   constructor(config: DatabaseConfig, seams: DatabaseSeams = {}) {
     this.config = config;
-    this.address = { ...parseDatabaseUrl(config), database: config.name };
+    this.address = databaseAddress(config);
     this.#seams = seams;
     if (RESERVED.includes(config.name)) {
       throw new TypeError(`Cannot copy the database ${config.name} as PostgreSQL itself needs it`);

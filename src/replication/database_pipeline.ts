@@ -63,7 +63,9 @@ export function startPipeline(options: PipelineOptions): Pipeline {
       children.push(spawnStage(stage, options, index === 0 && options.input === undefined));
     }
   } catch (error) {
-    for (const child of children) abandon(child);
+    for (const [index, child] of children.entries()) {
+      abandon(child, { hasInput: index > 0 || options.input !== undefined });
+    }
     throw error;
   }
   const last = children.at(-1);
@@ -71,7 +73,13 @@ export function startPipeline(options: PipelineOptions): Pipeline {
   const links: Promise<void>[] = [];
   let source = options.input;
   for (const child of children) {
-    if (source !== undefined) links.push(pump(source, child.stdin));
+    if (source !== undefined) {
+      const link = pump(source, child.stdin);
+      link.catch(() => {
+        // Told by `done`, once the exit statuses are known; a handler is needed at once.
+      });
+      links.push(link);
+    }
     source = child.stdout;
   }
   return { output: last.stdout, done: finish({ children, links, options }) };
@@ -162,11 +170,12 @@ function endAll(children: readonly Deno.ChildProcess[]): void {
 }
 
 /** Ends a program whose chain could not be started. */
-function abandon(child: Deno.ChildProcess): void {
+function abandon(child: Deno.ChildProcess, options: { readonly hasInput: boolean }): void {
   kill(child, "SIGKILL");
   const ignore = (): void => {
     // Its streams break because it was killed; nobody uses them.
   };
+  if (options.hasInput) child.stdin.abort().catch(ignore);
   child.stdout.cancel().catch(ignore);
   child.stderr.cancel().catch(ignore);
 }

@@ -143,8 +143,11 @@ export class TestCluster implements AsyncDisposable {
     const keeper = this.#keeper;
     this.#keeper = null;
     // It ends when the postmaster does, and leaves the directory when asked to by this letter.
-    await keeper?.stdin.getWriter().write(new TextEncoder().encode("k"));
-    await keeper?.status;
+    if (keeper === null) return;
+    const writer = keeper.stdin.getWriter();
+    await writer.write(new TextEncoder().encode("k"));
+    await writer.close();
+    await keeper.status;
   }
 
   /** Process id of the server. */
@@ -207,10 +210,15 @@ export class TestCluster implements AsyncDisposable {
   }
 }
 
-/** Process ids of the direct children of a process. */
+/** Process ids of the direct children of a process, whichever of its threads started them. */
 export async function childrenOf(pid: number): Promise<number[]> {
-  const text = await Deno.readTextFile(`/proc/${pid}/task/${pid}/children`).catch(() => "");
-  return text.trim().split(" ").filter((part) => part !== "").map(Number);
+  const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
+  const lists = await Promise.all(
+    threads.map((thread) =>
+      Deno.readTextFile(`/proc/${pid}/task/${thread}/children`).catch(() => "")
+    ),
+  );
+  return lists.join(" ").split(" ").filter((part) => part !== "").map(Number);
 }
 
 function killIfThere(pid: number): void {

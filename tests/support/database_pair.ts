@@ -1,0 +1,184 @@
+/**
+ * Two clusters with a XiVO-like database each, and what tests of copies between them need.
+ *
+ * @module
+ */
+
+import postgres from "postgres";
+import { PostgresDatabase } from "../../src/replication/database.ts";
+import type { DatabaseSeams } from "../../src/replication/database_context.ts";
+import type { DatabaseDump } from "../../src/replication/database_port.ts";
+import type { SetDetail } from "../../src/replication/set_header.ts";
+import type { DatabaseConfig } from "../../src/config/types.ts";
+import { sourceSeams } from "./database_seams.ts";
+import { TestCluster } from "./postgres.ts";
+import { createXivoDatabase, XIVO_LOCAL_TABLES } from "./xivo_database.ts";
+
+/** Everything waits at most this long, in milliseconds. */
+export const TEST_DEADLINE_MS = 60_000;
+
+/** The database that is copied. */
+export const LIVE = "asterisk";
+
+/** One host: its cluster and relais' view of it. */
+export interface DatabaseHost {
+  readonly cluster: TestCluster;
+  /** `options` replace parts of the configuration or the seams. */
+  source(options?: Partial<DatabaseConfig>, seams?: DatabaseSeams): PostgresDatabase;
+  /** Hash of all rows of every table, sequence and large object, by name. */
+  contents(database?: string): Promise<Record<string, string>>;
+  /** Names of the databases, without PostgreSQL's own. */
+  databases(): Promise<string[]>;
+  /** The same as {@linkcode source} in a process of its own: `database_install_main.ts`. */
+  installer(spoolFile: string): Deno.ChildProcess;
+  /** A client of this process (its own role). */
+  client(): postgres.Sql;
+}
+
+/** Master and slave. */
+export interface DatabasePair extends AsyncDisposable {
+  readonly master: DatabaseHost;
+  readonly slave: DatabaseHost;
+  /** Directory for received files. */
+  readonly directory: string;
+  /** Copies master → slave. */
+  copy(): Promise<SetDetail>;
+}
+
+/** Makes two hosts that differ in everything; `rows` is the size of the master's history. */
+export async function databasePair(options: { rows: number }): Promise<DatabasePair> {
+  const stack = new AsyncDisposableStack();
+  try {
+    const { seams } = stack.use(await sourceSeams());
+    const directory = await Deno.makeTempDir({ prefix: "relais-spool-" });
+    stack.defer(() => Deno.remove(directory, { recursive: true }));
+    const [master, slave] = await Promise.all([
+      host(stack, seams, { rows: options.rows }),
+      host(stack, seams, { rows: 100, users: 60, address: "192.0.2.2" }),
+    ]);
+    const copy = async (): Promise<SetDetail> => {
+      const file = `${directory}/spool`;
+      const dump = await master.source().dump(dumpOptions());
+      await receive(dump, file);
+      return (await slave.source().install(installOptions(file))).detail;
+    };
+    const disposable = stack.move();
+    return {
+      master,
+      slave,
+      directory,
+      copy,
+      [Symbol.asyncDispose]: () => disposable.disposeAsync(),
+    };
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
+}
+
+/** Options of a dump that is not disturbed. */
+export function dumpOptions(): Parameters<PostgresDatabase["dump"]>[0] {
+  return { signal: AbortSignal.timeout(TEST_DEADLINE_MS), onProgress: () => {} };
+}
+
+/** Options of an installation that is not disturbed. */
+export function installOptions(spoolFile: string): Parameters<PostgresDatabase["install"]>[0] {
+  return {
+    spoolFile,
+    detail: {},
+    signal: AbortSignal.timeout(TEST_DEADLINE_MS),
+    onProgress: () => {},
+    confirm: () => Promise.resolve(),
+  };
+}
+
+/** Writes the whole payload to a file. */
+export async function receive(dump: DatabaseDump, path: string): Promise<void> {
+  await Deno.writeFile(path, dump.payload);
+  await dump.done;
+}
+
+/** Waits until `condition` holds; fails after {@linkcode TEST_DEADLINE_MS}. */
+export async function eventually(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+): Promise<void> {
+  const until = performance.now() + TEST_DEADLINE_MS;
+  while (!await condition()) {
+    if (performance.now() > until) throw new Error(`waited in vain until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+async function host(
+  stack: AsyncDisposableStack,
+  seams: DatabaseSeams,
+  options: { readonly rows: number; readonly users?: number; readonly address?: string },
+): Promise<DatabaseHost> {
+  const cluster = stack.use(await TestCluster.start());
+  const run = (database: string, script: string): Promise<string> => cluster.psql(database, script);
+  await createXivoDatabase(run, options);
+  const self = Deno.uid() === 0 ? "root" : cluster.osUser;
+  if (self !== cluster.osUser) await run("postgres", `CREATE ROLE ${self} SUPERUSER LOGIN`);
+  const config: DatabaseConfig = {
+    url: cluster.url(LIVE),
+    name: LIVE,
+    socketDir: cluster.directory,
+    port: cluster.port,
+    osUser: cluster.osUser,
+    everyMs: 3_600_000,
+    localTables: XIVO_LOCAL_TABLES,
+    excludeTableData: [],
+  };
+  return {
+    cluster,
+    source: (parts = {}, more = {}) =>
+      new PostgresDatabase({ ...config, ...parts }, { ...seams, ...more }),
+    installer: (spoolFile) => {
+      const main = new URL("./database_install_main.ts", import.meta.url).pathname;
+      const { workerEnv } = seams;
+      const given = JSON.stringify({ config, self: seams.self?.([]), workerEnv, spoolFile });
+      return new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", "--quiet", main, given],
+        stdin: "null",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+    },
+    contents: async (database = LIVE) => {
+      const { tables } = JSON.parse(await run(database, CONTENTS_QUERIES));
+      const union = (tables as string[]).join(" UNION ALL ");
+      return JSON.parse(
+        await run(database, `SELECT json_object_agg(name, hash) FROM (${union}) x`),
+      );
+    },
+    databases: async () =>
+      (await run("postgres", "SELECT datname FROM pg_database ORDER BY 1")).split("\n")
+        .filter((name) => !["postgres", "template0", "template1"].includes(name)),
+    client: () =>
+      postgres({
+        host: cluster.directory,
+        port: cluster.port,
+        user: self,
+        database: LIVE,
+        max: 1,
+        onnotice: () => {},
+      }),
+  };
+}
+
+/** Prints the queries that hash each table, sequence and large object. */
+const CONTENTS_QUERIES = String.raw`
+SELECT json_build_object('tables', json_agg(query)) FROM (
+  SELECT format('SELECT %L AS name, (SELECT coalesce(md5(string_agg(t::text, E''\n''
+    ORDER BY t::text COLLATE "C")), '''') FROM ONLY %I.%I t) AS hash', relname, nspname, relname) AS query
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE relkind IN ('r', 'm') AND nspname IN ('public', 'provd')
+  UNION ALL
+  SELECT format('SELECT %L, (SELECT format(''%%s %%s'', last_value, is_called) FROM %I.%I)',
+    relname, nspname, relname)
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE relkind = 'S' AND nspname IN ('public', 'provd')
+  UNION ALL
+  SELECT 'SELECT ''large objects'', (SELECT md5(string_agg(md5(lo_get(oid)), '','' ORDER BY oid))
+    FROM pg_largeobject_metadata)') q`;
