@@ -11,6 +11,7 @@ import type { TestHost } from "./host.ts";
 import { Lab, type LabOptions } from "./lab.ts";
 import { Observer, type ProbeTarget } from "./observer.ts";
 import { type ConfigOptions, FILE_PATHS, relaisToml, RETURN_PATH, VIP6 } from "./relais_config.ts";
+import { createXivoDatabase } from "./xivo_database.ts";
 import { CONFIG_FILE, KEY_FILE, RELAIS, RelaisHost } from "./relais_host.ts";
 
 /** What to build. */
@@ -135,7 +136,7 @@ export class Cluster {
     }
     await Promise.all(this.both.map(({ host }) => this.#startBase(host)));
     if (this.#options.config?.database === true) {
-      for (const { host } of this.both) await createAsteriskDatabase(host);
+      await Promise.all(this.both.map(({ host }) => createAsteriskDatabase(host)));
     }
   }
 
@@ -145,19 +146,8 @@ export class Cluster {
   }
 }
 
-/** The database as an installer leaves it on both hosts: owner and schema, no customer's data. */
+/** The database as an installer leaves it on both hosts: the same shape, each host's own tables. */
 async function createAsteriskDatabase(host: TestHost): Promise<void> {
-  await sql(host, {
-    text: "CREATE ROLE asterisk LOGIN; CREATE DATABASE asterisk OWNER asterisk TEMPLATE template0;",
-  });
-  await sql(host, {
-    database: "asterisk",
-    text: `SET ROLE asterisk;
-CREATE TABLE userfeatures(id serial PRIMARY KEY, firstname text NOT NULL, lastname text NOT NULL);
-CREATE TABLE linefeatures(id serial PRIMARY KEY, userid int NOT NULL REFERENCES userfeatures,
-  number varchar(40) NOT NULL UNIQUE);
-CREATE TABLE netiface(ifname varchar(64) PRIMARY KEY, address varchar(39));
-CREATE TABLE cel(id serial PRIMARY KEY, eventtime timestamptz NOT NULL, eventtype text NOT NULL);
-INSERT INTO netiface VALUES ('eth0', '${host.interfaces[0]?.addresses[0] ?? ""}');`,
-  });
+  const address = host.interfaces[0]?.addresses[0]?.split("/")[0] ?? "";
+  await createXivoDatabase((database, text) => sql(host, { database, text }), { address });
 }

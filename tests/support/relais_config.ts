@@ -6,6 +6,7 @@
 
 import { address4, address6, HOST_NUMBERS, VIP_NUMBER } from "./lab.ts";
 import { PBX_COMMANDS } from "./pbx.ts";
+import { XIVO_LOCAL_TABLES } from "./xivo_database.ts";
 
 /** What may differ from the demo's configuration. */
 export interface ConfigOptions {
@@ -46,9 +47,7 @@ export function relaisToml(options: ConfigOptions = {}): string {
     ["[services]", ...(options.services ?? pbxLines())],
     ["[failback]", ...(options.failback ?? ['mode = "auto"', "stable_s = 2"])],
     ...(options.data === false ? [] : dataSections()),
-    ...(options.database === true
-      ? [["[replication.database]", 'url = "postgresql:///asterisk"', 'every = "1h"']]
-      : []),
+    ...(options.database === true ? [databaseLines()] : []),
   ];
   return sections.map((lines) => lines.join("\n") + "\n").join("\n");
 }
@@ -90,6 +89,16 @@ export function pbxLines(): string[] {
     "start_deadline_s = 60",
     "stop_deadline_s = 30",
     'health = { sip = "udp:127.0.0.1:5060", rise = 2, fall = 3, interval_ms = 500 }',
+  ];
+}
+
+function databaseLines(): string[] {
+  return [
+    "[replication.database]",
+    'url = "postgresql:///asterisk"',
+    'every = "1h"',
+    `local_tables = ${JSON.stringify(XIVO_LOCAL_TABLES)}`,
+    'exclude_table_data = ["call_log*", "cel", "queue_log"]',
   ];
 }
 
