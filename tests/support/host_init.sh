@@ -24,13 +24,6 @@ done
 chmod 700 "$root/root"
 chown postgres: "$root/var/lib/postgresql" 2> /dev/null || true   # absent without PostgreSQL
 
-for shown in "$@"; do
-  mode=${shown%%:*} path=${shown#*:}
-  mkdir -p "$root$path"
-  mount --bind "$path" "$root$path"
-  [ "$mode" = rw ] || mount -o remount,ro,bind "$root$path"
-done
-
 mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
 mount -t sysfs -o ro,nosuid,nodev,noexec sysfs "$root/sys"
 for d in run tmp; do mount -t tmpfs -o nosuid,nodev tmpfs "$root/$d"; done
@@ -52,6 +45,14 @@ mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs "$root/dev/shm"
 ln -s pts/ptmx "$root/dev/ptmx"
 ln -s /proc/self/fd "$root/dev/fd"
 for f in 0:stdin 1:stdout 2:stderr; do ln -s "fd/${f%:*}" "$root/dev/${f#*:}"; done
+
+# After /tmp, /run and /dev are the host's own, so that a repository or a cache below them shows too.
+for shown in "$@"; do
+  mode=${shown%%:*} path=${shown#*:}
+  mkdir -p "$root$path"
+  mount --bind "$path" "$root$path"
+  [ "$mode" = rw ] || mount -o remount,ro,bind "$root$path"
+done
 
 # Each power-on is a boot of its own.
 cat /proc/sys/kernel/random/uuid > "$root/run/boot_id"
