@@ -25,7 +25,7 @@ import { returnFiles, sendFiles } from "./files.ts";
 import type { OnProgress, SetProgress } from "./set_header.ts";
 import { type SetState, SetStates } from "./set_state.ts";
 import { type CopySet, SetRunner } from "./set_runner.ts";
-import { Transport } from "./transport.ts";
+import { RemoteError, Transport } from "./transport.ts";
 
 const TICK_MS = 500;
 /** Shortest time between two copies of a changed astdb. */
@@ -106,6 +106,36 @@ export class Replicator {
       clock,
     });
     this.#runners = this.#makeRunners();
+  }
+
+  /** The sets that this host may send: configured, and its role's to send. */
+  get sources(): readonly DataSetName[] {
+    return [...this.#runners.keys()];
+  }
+
+  /**
+   * Before a planned move: whether what must go over can go over. Also opens the ssh connection that the
+   * copies then use.
+   *
+   * @returns a sentence
+   * @throws {RemoteError} when the peer does not answer through ssh, or is not our peer
+   */
+  async checkTransport({ signal }: { readonly signal: AbortSignal }): Promise<string> {
+    const { role, fingerprint, replication } = this.#options.config;
+    if (replication.astdb === null && (replication.files?.returnPaths.length ?? 0) === 0) {
+      return "nothing has to be copied at a hand-over";
+    }
+    const hello = await this.#transport.hello({ signal });
+    if (hello.role === role) {
+      throw new RemoteError("refused", `Cannot copy to the peer as it says that it is the ${role}`);
+    }
+    if (hello.fingerprint !== fingerprint) {
+      throw new RemoteError(
+        "refused",
+        "Cannot copy to the peer as the configurations differ: make relais.toml the same on both",
+      );
+    }
+    return `relais receive answers on ${await this.#transport.address({ signal })}`;
   }
 
   /** Begins the schedule. */
