@@ -104,7 +104,8 @@ const RETURN_OPTIONS: readonly RegExp[] = [/^--suffix(=\.before-relais)?$/, /^\.
  * Checks the words behind `rsync …` that a sender asked for. Only lists as {@linkcode rsyncCommand}
  * makes them pass: never `--sender` (reading), never a path that is not declared.
  *
- * @param origin role of the sender: the master may replace `paths`, the slave may return `returnPaths`
+ * @param origin role of the sender: only the master's may replace (mode `copy`, `paths`); what was gained
+ * goes either way (mode `return`, `returnPaths`), with --update and --backup and without deletion
  * @returns the request, or why it is refused
  */
 export function checkRsyncRequest(
@@ -117,25 +118,30 @@ export function checkRsyncRequest(
   if (words[0] !== "--server" || dot < 1 || destination === undefined || words.length !== dot + 2) {
     return { refused: "Cannot run rsync as the list is not: --server OPTIONS . PATH" };
   }
-  const allowed = [...LONG_OPTIONS, ...(origin === "master" ? DELETE_OPTIONS : RETURN_OPTIONS)];
   const options = words.slice(1, dot);
-  const shorts = options.filter((word) => SHORT_OPTIONS.test(word));
+  const bundles = options.filter((word) => SHORT_OPTIONS.test(word));
+  if (bundles.length !== 1) {
+    return { refused: "Cannot run rsync as it needs one bundle of options" };
+  }
+  const letters = bundles[0]!.replace(/e[0-9]*\..*$/, "");
+  const returns = letters.includes("u") && letters.includes("b");
+  if (!returns && origin === "slave") {
+    return {
+      refused: "Cannot run rsync as the slave's files must come with --update and --backup",
+    };
+  }
+  const allowed = [...LONG_OPTIONS, ...(returns ? RETURN_OPTIONS : DELETE_OPTIONS)];
   const unknown = options.find((word) =>
-    !SHORT_OPTIONS.test(word) && !allowed.some((pattern) => pattern.test(word))
+    word !== bundles[0] && !allowed.some((pattern) => pattern.test(word))
   );
   if (unknown !== undefined) {
     return { refused: `Cannot run rsync as the ${origin} may not ask for the option ${unknown}` };
   }
-  if (shorts.length !== 1) return { refused: "Cannot run rsync as it needs one bundle of options" };
-  const letters = shorts[0]!.replace(/e[0-9]*\..*$/, "");
-  if (origin === "slave" && !(letters.includes("u") && letters.includes("b"))) {
-    return { refused: "Cannot run rsync as what returns must be sent with --update and --backup" };
-  }
   const isDirectory = destination.endsWith("/");
   const path = isDirectory ? destination.slice(0, -1) : destination;
-  const declared = origin === "master" ? files.paths : files.returnPaths;
+  const declared = returns ? files.returnPaths : files.paths;
   if (!declared.some((own) => withoutSlash(own) === path)) {
-    const key = origin === "master" ? "paths" : "return_paths";
+    const key = returns ? "return_paths" : "paths";
     return { refused: `Cannot write ${destination} as it is not in replication.files.${key} here` };
   }
   return { args: [...words], path, isDirectory, dryRun: letters.includes("n") };
