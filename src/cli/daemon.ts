@@ -1,0 +1,41 @@
+/**
+ * `relais daemon`.
+ *
+ * @module
+ */
+
+import { ConfigError, IdentityError } from "../config/load.ts";
+import { AlreadyRunningError } from "../health/control_server.ts";
+import { KeyError } from "../heartbeat/key.ts";
+import { type Daemon, type DaemonOptions, startDaemon } from "../runtime/daemon.ts";
+import { EXIT } from "./exit_codes.ts";
+
+/** The way from the signals in `main.ts` to the daemon. */
+export interface DaemonHandle {
+  daemon: Daemon | null;
+  /** Ends the wait for an address of our own. */
+  readonly abort: AbortController;
+  /** Called before the daemon starts: install the signal listeners. */
+  onDaemon?: () => void;
+}
+
+/** Runs the daemon to its end and returns the exit status. */
+export async function daemon(
+  options: Omit<DaemonOptions, "signal">,
+  handle: DaemonHandle,
+): Promise<number> {
+  handle.onDaemon?.();
+  try {
+    handle.daemon = await startDaemon({ ...options, signal: handle.abort.signal });
+  } catch (error) {
+    if (handle.abort.signal.aborted) return EXIT.ok;
+    console.error(error instanceof Error ? error.message : String(error));
+    if (error instanceof ConfigError) return EXIT.badConfig;
+    if (error instanceof Deno.errors.NotFound) return EXIT.noConfig;
+    if (error instanceof IdentityError || error instanceof KeyError) return EXIT.misconfigured;
+    if (error instanceof AlreadyRunningError) return EXIT.failed;
+    return EXIT.failed;
+  }
+  await handle.daemon.done;
+  return EXIT.ok;
+}

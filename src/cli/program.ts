@@ -1,0 +1,230 @@
+/**
+ * The verbs and their options; what each does is in the file of its name.
+ *
+ * @module
+ */
+
+import { Argument, Command, CommanderError, Option } from "commander";
+import { buildInfo } from "../build_info.ts";
+import { DATA_SET_NAMES, type DataSetName } from "../core/types.ts";
+import { databaseWorkerMain } from "../replication/database_worker.ts";
+import { controlSocket, DEFAULT_PATHS, type Paths } from "../runtime/paths.ts";
+import { ownAddresses } from "../runtime/preflight.ts";
+import { announce } from "./announce.ts";
+import { checkConfig } from "./check_config.ts";
+import { cleanup } from "./cleanup.ts";
+import { ControlClient } from "./control_client.ts";
+import { daemon, type DaemonHandle } from "./daemon.ts";
+import { EXIT } from "./exit_codes.ts";
+import { keygen } from "./keygen.ts";
+import { maintenance } from "./maintenance.ts";
+import { move } from "./move.ts";
+import { receiveVerb } from "./receive.ts";
+import { report } from "./report.ts";
+import { status } from "./status.ts";
+import { sync } from "./sync.ts";
+import { version } from "./version.ts";
+
+type Run = () => Promise<number>;
+
+/** Runs `args` (without the program's name) and returns the exit status. Never throws for a user's mistake. */
+export async function runCli(args: readonly string[], handle: DaemonHandle): Promise<number> {
+  // Not a verb for people: the part of relais that PostgreSQL knows as its own user.
+  if (args[0] === "database-worker") return await databaseWorkerMain(args.slice(1));
+  let chosen: Run | null = null;
+  const program = createProgram(handle, (run) => {
+    chosen = run;
+  });
+  try {
+    program.parse([...args], { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  }
+  // TypeScript cannot see that the callback has run.
+  const run = chosen as Run | null;
+  if (run === null) {
+    program.outputHelp({ error: true });
+    return EXIT.usage;
+  }
+  return await report(run);
+}
+
+/** The whole command line; also read by the generator of completions and man pages. */
+export function createProgram(handle: DaemonHandle, choose: (run: Run) => void): Command {
+  const program = new Command("relais")
+    .description("Keeps a company's telephones working when its PBX host dies.")
+    .version(`relais ${buildInfo().label}`, "-V, --version", "print the version and exit")
+    .helpOption("-h, --help", "print this help and exit")
+    .helpCommand(false)
+    .showHelpAfterError("See: relais --help")
+    .exitOverride();
+  const client = (options: { readonly runDir: string }): ControlClient =>
+    new ControlClient(controlSocket(options));
+  addDaemonVerbs(program, handle, choose);
+  addClientVerbs(program, client, choose);
+  addLocalVerbs(program, choose);
+  return program;
+}
+
+function addDaemonVerbs(program: Command, handle: DaemonHandle, choose: (run: Run) => void): void {
+  verb(program, "daemon", "run the daemon (systemd does this)")
+    .addOption(configOption())
+    .addOption(keyOption())
+    .addOption(stateDirOption())
+    .addOption(runDirOption())
+    .addOption(
+      new Option("--log-level <level>", "what is logged").default("info")
+        .choices(["debug", "info", "warning", "error"]),
+    )
+    .action((options) =>
+      choose(() => daemon({ paths: pathsOf(options), logLevel: options.logLevel }, handle))
+    );
+  verb(program, "receive", "what the peer may run here through ssh (forced command)")
+    .argument("[words...]", "the request; default: SSH_ORIGINAL_COMMAND")
+    .addOption(configOption())
+    .addOption(stateDirOption())
+    .addOption(runDirOption())
+    .allowUnknownOption()
+    .passThroughOptions()
+    .action((words: string[], options) =>
+      choose(() => receiveVerb({ words, paths: pathsOf({ ...options, key: DEFAULT_PATHS.key }) }))
+    );
+  program.enablePositionalOptions();
+}
+
+function addClientVerbs(
+  program: Command,
+  client: (options: { readonly runDir: string }) => ControlClient,
+  choose: (run: Run) => void,
+): void {
+  verb(program, "status", "show this node, its peer, VIPs, services and data sets")
+    .addOption(runDirOption())
+    .option("--json", "print the status document (docs/status-json.md)")
+    .option("--watch", "print again each second until interrupted")
+    .action((options) =>
+      choose(() => status(client(options), { json: !!options.json, watch: !!options.watch }))
+    );
+  for (const name of ["switchover", "failback"] as const) {
+    const what = name === "switchover"
+      ? "move the service to the other node, in order; it stays there until you move it back"
+      : "give the service back to the master now";
+    verb(program, name, what)
+      .addOption(runDirOption())
+      .option("--json", "print the result as JSON")
+      .addOption(waitOption())
+      .action((options) =>
+        choose(() => move(client(options), name, { json: !!options.json, waitS: options.wait }))
+      );
+  }
+  verb(program, "maintenance", "observe and report, act on nothing")
+    .addArgument(new Argument("<on|off>").choices(["on", "off"]))
+    .addOption(runDirOption())
+    .option("--json", "print the result as JSON")
+    .action((state: "on" | "off", options) =>
+      choose(() => maintenance(client(options), state, { json: !!options.json }))
+    );
+  verb(program, "sync", "copy data sets to the peer now")
+    .addArgument(new Argument("[set]").choices([...DATA_SET_NAMES, "all"]).default("all"))
+    .addOption(runDirOption())
+    .option("--json", "print progress and result as JSON lines")
+    .action((set: DataSetName | "all", options) =>
+      choose(() => sync(client(options), set, { json: !!options.json }))
+    );
+  verb(program, "announce", "announce the VIPs of this node to the network again")
+    .addOption(runDirOption())
+    .option("--json", "print the result as JSON")
+    .action((options) => choose(() => announce(client(options), { json: !!options.json })));
+}
+
+function addLocalVerbs(program: Command, choose: (run: Run) => void): void {
+  verb(program, "check-config", "check a configuration file; touch nothing")
+    .argument("[file]", "the file", DEFAULT_PATHS.config)
+    .addOption(new Option("--role <role>", "check as this host").choices(["master", "slave"]))
+    .option("--host", "also check that this host is one of the two")
+    .option("--json", "print the result as JSON")
+    .action((path: string, options) =>
+      choose(async () => {
+        const own = options.host ? { ownAddresses: await ownAddresses() } : {};
+        const { exitCode, stdout, stderr } = await checkConfig({
+          path,
+          role: options.role ?? null,
+          json: !!options.json,
+          ...own,
+        });
+        await print(Deno.stdout, stdout);
+        await print(Deno.stderr, stderr);
+        return exitCode;
+      })
+    );
+  verb(program, "keygen", "make a cluster key; copy the file to the other host")
+    .argument("[file]", "where it goes", DEFAULT_PATHS.key)
+    .action((path: string) =>
+      choose(async () => {
+        await keygen(path);
+        console.log(
+          `Made ${path} (mode 600). Copy it to the other host and restart relais on both.`,
+        );
+        return EXIT.ok;
+      })
+    );
+  verb(program, "cleanup", "undo the network state of this node: VIPs, routes; safe to repeat")
+    .addOption(configOption())
+    .addOption(runDirOption())
+    .option("--json", "print what was undone as JSON")
+    .action((options) =>
+      choose(() =>
+        cleanup({ config: options.config, runDir: options.runDir, json: !!options.json })
+      )
+    );
+  verb(program, "version", "print the version and how this program was built")
+    .option("--json", "print as JSON")
+    .action((options) => choose(() => Promise.resolve(version({ json: !!options.json }))));
+}
+
+function verb(program: Command, name: string, description: string): Command {
+  return program.command(name).description(description).exitOverride()
+    .helpOption("-h, --help", "print this help and exit");
+}
+
+function configOption(): Option {
+  return new Option("--config <file>", "configuration").default(DEFAULT_PATHS.config);
+}
+
+function keyOption(): Option {
+  return new Option("--key <file>", "cluster key").default(DEFAULT_PATHS.key);
+}
+
+function stateDirOption(): Option {
+  return new Option("--state-dir <dir>", "what survives a reboot").default(DEFAULT_PATHS.stateDir);
+}
+
+function runDirOption(): Option {
+  return new Option("--run-dir <dir>", "sockets and what ends with the boot")
+    .default(DEFAULT_PATHS.runDir);
+}
+
+function waitOption(): Option {
+  return new Option("--wait <seconds>", "wait at most this long for the move to end")
+    .default(120).argParser((text) => {
+      const seconds = Number(text);
+      if (!Number.isFinite(seconds) || seconds < 0) {
+        throw new CommanderError(
+          EXIT.usage,
+          "relais.wait",
+          `--wait: a number of seconds (got ${text})`,
+        );
+      }
+      return seconds;
+    });
+}
+
+function pathsOf(options: Paths): Paths {
+  const { config, key, stateDir, runDir } = options;
+  return { config, key, stateDir, runDir };
+}
+
+async function print(out: typeof Deno.stdout, text: string): Promise<void> {
+  const bytes = new TextEncoder().encode(text);
+  for (let done = 0; done < bytes.length;) done += await out.write(bytes.subarray(done));
+}

@@ -1,0 +1,102 @@
+/**
+ * The status document for a person at a terminal; pure.
+ *
+ * @module
+ */
+
+import type { StatusDocument } from "../health/types.ts";
+import { formatAge } from "../runtime/data_sets.ts";
+
+interface Style {
+  good(text: string): string;
+  bad(text: string): string;
+  dim(text: string): string;
+}
+
+/** Some lines of text, the most important first. */
+export function formatStatus(
+  document: StatusDocument,
+  { colour }: { readonly colour: boolean },
+): string {
+  const paint = (code: number) => (text: string): string =>
+    colour ? `\x1b[${code}m${text}\x1b[0m` : text;
+  const style: Style = { good: paint(32), bad: paint(31), dim: paint(2) };
+  return [
+    ...formatNode(document, style),
+    ...formatPeer(document, style),
+    ...document.vips.map((vip) => {
+      const mac = vip.holderMac === null ? "" : ` (${vip.holderMac})`;
+      return row(`VIP ${vip.network}`, `${vip.vip} held by ${vip.holder}${mac}`);
+    }),
+    ...formatServices(document, style),
+    ...formatDataSets(document, style),
+    ...document.alerts.map((text) => row("alert", style.bad(text))),
+    ...document.history.slice(-5).map(({ at, rule, why }) =>
+      row(style.dim(at.slice(11, 19)), style.dim(`${rule}: ${why}`))
+    ),
+  ].join("\n");
+}
+
+function formatNode(
+  { node, goal, fit, unfitReasons, isolated }: StatusDocument,
+  style: Style,
+): string[] {
+  const state = node.state === "active" || node.state === "standby"
+    ? style.good(node.state)
+    : style.bad(node.state);
+  const working = goal === null
+    ? ""
+    : `, ${goal.name}: ${goal.step} for ${formatAge(goal.sinceMs)}`;
+  return [
+    row(node.clusterName, `${node.role}, ${state} for ${formatAge(node.stateForMs)}${working}`),
+    row("because", `${node.rule}: ${node.why}`),
+    ...(fit ? [] : [row("unfit", style.bad(unfitReasons.join("; ")))]),
+    ...(isolated ? [row("isolated", style.bad("hears neither the peer nor any witness"))] : []),
+  ];
+}
+
+function formatPeer({ peer, links }: StatusDocument, style: Style): string[] {
+  const verdict = peer.verdict === "alive" ? style.good("alive") : style.bad(peer.verdict);
+  const report = peer.report === null
+    ? "its relais has not answered"
+    : `${peer.report.role}, ${peer.report.state}${peer.report.fit ? "" : ", unfit"}`;
+  const mismatch = peer.configMatches === false ? style.bad(", other configuration") : "";
+  return [
+    row("peer", `${verdict}, ${report}${mismatch}`),
+    ...links.map((link) => {
+      const carrier = link.carrier ? "" : style.bad("no carrier, ");
+      const ms = (value: number | null): string => value === null ? "-" : `${value.toFixed(1)} ms`;
+      const device = link.interface ?? "no interface";
+      return row(
+        `link ${link.network}`,
+        `${device}: ${carrier}ping ${ms(link.icmp.rttMs)}, http ${ms(link.http.rttMs)}`,
+      );
+    }),
+  ];
+}
+
+function formatServices({ services }: StatusDocument, style: Style): string[] {
+  const health = services.healthy === null
+    ? ""
+    : services.healthy
+    ? `, ${style.good("telephony answers")}`
+    : `, ${style.bad("telephony does not answer")}`;
+  const names = services.names.length === 0 ? "none configured" : services.names.join(" ");
+  return [row("services", `${services.running} running${health} (${names})`)];
+}
+
+function formatDataSets({ dataSets, node }: StatusDocument, style: Style): string[] {
+  return dataSets
+    .filter(({ direction }) => (direction === "sent") === (node.state === "active"))
+    .map((entry) => {
+      const age = entry.ageMs === null ? "never" : `${formatAge(entry.ageMs)} old`;
+      const size = entry.size === null ? "" : `, ${(entry.size / 1e6).toFixed(1)} MB`;
+      const running = entry.running === null ? "" : `, now: ${entry.running.phase}`;
+      const failed = entry.lastError === null ? "" : style.bad(`, last error: ${entry.lastError}`);
+      return row(`${entry.set} ${entry.direction}`, `${age}${size}${running}${failed}`);
+    });
+}
+
+function row(label: string, text: string): string {
+  return `${label.padEnd(18)} ${text}`;
+}

@@ -1,0 +1,38 @@
+/**
+ * The program: argument list → verb. The only place that listens to signals and exits.
+ *
+ * @module
+ */
+
+import { runCli } from "./cli/program.ts";
+import type { DaemonHandle } from "./cli/daemon.ts";
+import { isRestartRequested } from "./cli/restart_request.ts";
+
+const handle: DaemonHandle = { daemon: null, abort: new AbortController() };
+let asked = 0;
+
+function onLeave(): void {
+  // A second signal forces: whatever hangs, the kernel drops the VIPs by itself within 3 s.
+  if (++asked > 1) Deno.exit(1);
+  leave().catch((error: unknown) => {
+    console.error(error);
+    Deno.exit(1);
+  });
+}
+
+async function leave(): Promise<void> {
+  if (handle.daemon === null) {
+    handle.abort.abort();
+    return;
+  }
+  if (await isRestartRequested()) handle.daemon.leaveForRestart();
+  else handle.daemon.leave();
+}
+
+handle.onDaemon = (): void => {
+  Deno.addSignalListener("SIGTERM", onLeave);
+  Deno.addSignalListener("SIGINT", onLeave);
+  Deno.addSignalListener("SIGUSR1", () => handle.daemon?.leaveForRestart());
+};
+
+Deno.exit(await runCli(Deno.args, handle));

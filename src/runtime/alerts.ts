@@ -1,0 +1,43 @@
+/**
+ * What an operator should know: said once in the log, kept for a while in the status. Bounded.
+ *
+ * @module
+ */
+
+import type { Clock } from "../os/clock.ts";
+
+/** An alert that is not raised again disappears from the status after this long. */
+const KEPT_MS = 10 * 60_000;
+const KEPT_MAX = 50;
+
+/** Alerts of the last minutes. */
+export class Alerts {
+  readonly #clock: Clock;
+  readonly #onNew: (text: string) => void;
+  readonly #raised = new Map<string, number>();
+
+  constructor(options: { readonly clock: Clock; readonly onNew: (text: string) => void }) {
+    this.#clock = options.clock;
+    this.#onNew = options.onNew;
+  }
+
+  /** Raises an alert; the same text again only renews it. */
+  raise(text: string): void {
+    const known = this.#raised.has(text);
+    this.#raised.delete(text);
+    this.#raised.set(text, this.#clock.nowMs());
+    while (this.#raised.size > KEPT_MAX) {
+      const oldest = this.#raised.keys().next().value;
+      if (oldest === undefined) break;
+      this.#raised.delete(oldest);
+    }
+    if (!known) this.#onNew(text);
+  }
+
+  /** What is still of interest, oldest first. */
+  get texts(): readonly string[] {
+    const since = this.#clock.nowMs() - KEPT_MS;
+    for (const [text, at] of this.#raised) if (at < since) this.#raised.delete(text);
+    return [...this.#raised.keys()];
+  }
+}

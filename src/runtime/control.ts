@@ -1,0 +1,126 @@
+/**
+ * What an operator asks of the daemon through the control socket, answered with a sentence.
+ *
+ * @module
+ */
+
+import { whyRefused } from "../core/receiving.ts";
+import type { DataSetName } from "../core/types.ts";
+import type { ControlDeps } from "../health/control_app.ts";
+import type { Replicator } from "../replication/replicator.ts";
+import type { LocalConfig } from "../config/types.ts";
+import type { Node } from "./node.ts";
+import { judgeHandOver, type Taken } from "./peer_talk.ts";
+
+const ASK_MS = 2000;
+
+/** Joins the control socket to the node. */
+export function createControl(options: {
+  readonly node: Node;
+  readonly config: LocalConfig;
+  readonly replicator: Replicator | null;
+}): ControlDeps {
+  const { node, config, replicator } = options;
+  return {
+    status: () => node.status(),
+    history: () => node.history.entries,
+    command: async (command) => {
+      switch (command) {
+        case "switchover":
+          return answer(await switchover(node));
+        case "failback":
+          return answer(await failback(node, config));
+        case "maintenance-on":
+        case "maintenance-off":
+          return answer(maintenance(node, command));
+        case "stop":
+          node.leave();
+          return {
+            ok: true,
+            text: "leaving: the service is handed over first if the peer can take it",
+          };
+      }
+    },
+    announce: () => {
+      if (node.keeper.held.size === 0) {
+        return { ok: false, text: "Cannot announce as this node holds no VIP" };
+      }
+      node.keeper.announce();
+      return { ok: true, text: `announcing ${[...node.keeper.held].join(", ")}` };
+    },
+    sync: async (set, { signal, onProgress }) => {
+      if (replicator === null) return { ok: false, text: "no data sets are configured" };
+      return await sync(replicator, set, { signal, onProgress });
+    },
+    receiveBegin: (header) => {
+      const why = whyRefused(node.loop.state, header, config);
+      if (why === null) return { ok: true, text: "welcome" };
+      node.alerts.raise(why);
+      return { ok: false, text: why };
+    },
+    receiveEnd: ({ set, ok, reason }) => {
+      if (!ok) node.alerts.raise(`The ${set} offered by the peer was not taken in: ${reason}`);
+    },
+  };
+}
+
+async function switchover(node: Node): Promise<Taken> {
+  const { state, last } = node.loop;
+  if (state.name === "standby") {
+    return await node.ask(
+      "request-switchover",
+      "asked by an operator",
+      AbortSignal.timeout(ASK_MS),
+    );
+  }
+  const judged = judgeHandOver(state.name, last?.situation.peerCannotTakePlanned ?? null);
+  if (judged.accepted) node.loop.push({ type: "command", command: "switchover" });
+  return judged;
+}
+
+async function failback(node: Node, config: LocalConfig): Promise<Taken> {
+  const { state, last } = node.loop;
+  if (config.role === "master") {
+    if (state.name === "active") return { accepted: false, text: "the master serves already" };
+    return await node.ask("request-failback", "asked by an operator", AbortSignal.timeout(ASK_MS));
+  }
+  const judged = judgeHandOver(state.name, last?.situation.peerCannotTakePlanned ?? null);
+  if (judged.accepted) node.loop.push({ type: "command", command: "failback" });
+  return judged;
+}
+
+function maintenance(node: Node, command: "maintenance-on" | "maintenance-off"): Taken {
+  const { name } = node.loop.state;
+  const on = command === "maintenance-on";
+  if (on === (name === "maintenance")) {
+    return { accepted: true, text: `maintenance is ${on ? "on" : "off"} already` };
+  }
+  if (on && (name === "taking-over" || name === "handing-back")) {
+    return { accepted: false, text: `this node is ${name}: wait until that is over` };
+  }
+  node.loop.push({ type: "command", command });
+  return { accepted: true, text: on ? "maintenance: this node acts on nothing" : "acting again" };
+}
+
+async function sync(
+  replicator: Replicator,
+  set: DataSetName | "all",
+  { signal, onProgress }: Parameters<ControlDeps["sync"]>[1],
+): Promise<{ ok: boolean; text: string }> {
+  const sets = set === "all" ? replicator.sources : [set];
+  const failures: string[] = [];
+  for (const name of sets) {
+    try {
+      await replicator.sync(name, { signal, onProgress });
+    } catch (error) {
+      failures.push(`${name}: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+  return failures.length === 0
+    ? { ok: true, text: `copied: ${sets.join(", ")}` }
+    : { ok: false, text: failures.join("; ") };
+}
+
+function answer({ accepted, text }: Taken): { ok: boolean; text: string } {
+  return { ok: accepted, text };
+}

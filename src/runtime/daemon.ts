@@ -1,0 +1,287 @@
+/**
+ * The long-running process: reads configuration and key, finds out who it is, builds the node and its two
+ * HTTP sides, ends in order. Knows no signals and never exits: `main.ts` does both.
+ *
+ * @module
+ */
+
+import { buildInfo } from "../build_info.ts";
+import { loadConfig, localConfig } from "../config/load.ts";
+import type { LocalConfig } from "../config/types.ts";
+import { createApp } from "../health/app.ts";
+import { createControlApp } from "../health/control_app.ts";
+import { ControlServer } from "../health/control_server.ts";
+import { HealthServer } from "../health/server.ts";
+import { readKeys } from "../heartbeat/key.ts";
+import { MessageVerifier } from "../heartbeat/message.ts";
+import { PeerMessenger } from "../heartbeat/notice.ts";
+import { systemClock } from "../os/clock.ts";
+import { configureLog, flushLog, getLog, type LogLevelName } from "../os/log.ts";
+import { Notifier, watchdogIntervalMs } from "../os/notify.ts";
+import { Poller } from "../os/poller.ts";
+import { PostgresDatabase } from "../replication/database.ts";
+import { Replicator } from "../replication/replicator.ts";
+import { createServiceDriver } from "../services/driver.ts";
+import { VipManager } from "../vip/manager.ts";
+import { LinkMonitor } from "../vip/monitor.ts";
+import { createControl } from "./control.ts";
+import { bootId, Memory } from "./memory.ts";
+import { Node } from "./node.ts";
+import { controlSocket, type Paths } from "./paths.ts";
+import { findRole, missingTools } from "./preflight.ts";
+import type { Identity } from "./status.ts";
+import { mayRead } from "./data_sets.ts";
+
+const log = getLog("daemon");
+const clock = systemClock;
+
+/** The status line for systemd changes at most this often. */
+const STATUS_LINE_EVERY_MS = 1000;
+
+/** A running daemon. */
+export interface Daemon {
+  /** Orderly leave: hands over if the peer can take the service. */
+  leave(): void;
+  /** Ends at once; the next daemon of this boot adopts VIPs and services. */
+  leaveForRestart(): void;
+  /** Resolves when everything has ended. */
+  readonly done: Promise<void>;
+}
+
+/** Options of {@linkcode startDaemon}. */
+export interface DaemonOptions {
+  readonly paths: Paths;
+  readonly logLevel: LogLevelName;
+  /** Aborts the wait for an address of our own. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Starts the daemon.
+ *
+ * @throws {ConfigError} and other errors of {@linkcode loadConfig}
+ * @throws {IdentityError} when this host has the addresses of both
+ * @throws {KeyError} when there is a key file that cannot be used
+ * @throws {DOMException} `AbortError` when `signal` aborts before the node is built
+ */
+export async function startDaemon({ paths, logLevel, signal }: DaemonOptions): Promise<Daemon> {
+  configureLog({ level: logLevel });
+  const config = await loadConfig(paths.config);
+  for (const folder of [paths.stateDir, paths.runDir]) {
+    Deno.mkdirSync(folder, { recursive: true, mode: 0o755 });
+  }
+  const notifier = new Notifier({ trouble: (text) => log.warn(text) });
+  const memory = new Memory({ ...paths, onTrouble: (text) => log.warn(text) });
+  const role = await findRole(config, {
+    known: memory.load()?.role ?? null,
+    clock,
+    signal,
+    onWait: (why) => {
+      log.warn(why, { event: "wait" });
+      notifier.notify({ status: why });
+    },
+  });
+  const local = localConfig(config, role);
+  return await build(local, { paths, logLevel, memory, notifier });
+}
+
+async function build(config: LocalConfig, { paths, logLevel, memory, notifier }: {
+  readonly paths: Paths;
+  readonly logLevel: LogLevelName;
+  readonly memory: Memory;
+  readonly notifier: Notifier;
+}): Promise<Daemon> {
+  const keys = readKeysIfThere(paths.key);
+  const identity = makeIdentity();
+  const poller = new Poller({ onCallbackError: (error) => log.error(`${error}`) });
+  poller.start();
+  const port = config.heartbeat.httpPort;
+  const { instanceId } = identity;
+  const messenger = keys === null ? null : new PeerMessenger({ clock, port, keys, instanceId });
+  const driver = createServiceDriver(config.services, {
+    adopted: memory.previous()?.state === "active",
+  });
+  const holder: { node: Node | null } = { node: null };
+  const replicator = createReplicator(config, paths, () => holder.node);
+  const path = Deno.env.get("PATH");
+  const missing = missingTools(config, path);
+  const node = new Node({
+    config,
+    clock,
+    poller,
+    identity,
+    stateDir: paths.stateDir,
+    memory,
+    vips: new VipManager({
+      networks: config.networks,
+      role: config.role,
+      clock,
+      log: (level, text) => level === "info" ? log.info(text) : log.warn(text),
+    }),
+    driver,
+    replicator,
+    messenger,
+    localFaults: missing.filter((text) =>
+      text.startsWith("VIPs") || text.startsWith("the services")
+    ),
+    onTurn: systemdTurns(notifier),
+  });
+  holder.node = node;
+  configureLog({
+    level: logLevel,
+    context: () => ({
+      node: config.cluster.name,
+      role: config.role,
+      state: node.loop.state.name,
+      epoch: node.loop.state.epoch,
+    }),
+  });
+  for (const text of missing) node.alerts.raise(text);
+  const monitor = new LinkMonitor({
+    clock,
+    onChange: () => node.keeper.refresh(),
+    onTrouble: (text) => node.alerts.raise(text),
+  });
+  monitor.start();
+  const servers = createServers({ node, config, paths, replicator, keys, instanceId });
+  // The control socket first: where a daemon answers already, nothing may be touched.
+  await servers.control.start();
+  await node.start();
+  await servers.health.start();
+  notifier.notify({ ready: true });
+  const done = node.done.then(async () => {
+    notifier.notify({ stopping: true });
+    monitor.stop();
+    await Promise.all([servers.control.stop(), servers.health.stop()]);
+    messenger?.close();
+    await poller.stop();
+    log.info("ended", { event: "end" });
+    await flushLog();
+  });
+  return {
+    leave: () => node.leave(),
+    leaveForRestart: () => node.leaveForRestart(),
+    done,
+  };
+}
+
+function createServers({ node, config, paths, replicator, keys, instanceId }: {
+  readonly node: Node;
+  readonly config: LocalConfig;
+  readonly paths: Paths;
+  readonly replicator: Replicator | null;
+  readonly keys: readonly Uint8Array[] | null;
+  readonly instanceId: string;
+}): { readonly control: ControlServer; readonly health: HealthServer } {
+  const verifier = keys === null ? null : new MessageVerifier({
+    keys,
+    instanceId,
+    peerInstanceId: () => node.links.report?.body.instanceId ?? null,
+  });
+  const app = createApp({
+    health: () => node.health(),
+    status: () => node.status(),
+    loopAgeMs: () => node.loop.ageMs,
+    allow: () => true,
+    message: (headers, method, path, body) => {
+      if (verifier === null) {
+        node.counters.messagesRefused++;
+        const text = "this node has no cluster key: it acts on silence only";
+        return Promise.resolve({ status: 403, body: { text } });
+      }
+      const verified = verifier.verify({ headers, method, path, body });
+      if (!verified.ok) {
+        node.counters.messagesRefused++;
+        return Promise.resolve({ status: 403, body: { text: verified.why } });
+      }
+      node.counters.messagesAccepted++;
+      const taken = node.take(verified.notice);
+      return Promise.resolve({ status: taken.accepted ? 200 : 409, body: taken });
+    },
+    onGarbage: () => {
+      node.counters.httpGarbage++;
+    },
+    onRefused: () => {
+      node.counters.httpRefused++;
+    },
+    onError: (error) => log.error(error.stack ?? error.message),
+  });
+  const own = config.networks.map((network) => network[config.role]);
+  const health = new HealthServer({
+    app,
+    addresses: own,
+    port: config.heartbeat.httpPort,
+    onError: (error) => node.alerts.raise(error.message),
+    onGarbage: () => {
+      node.counters.httpGarbage++;
+    },
+  });
+  const control = new ControlServer({
+    app: createControlApp(createControl({ node, config, replicator })),
+    path: controlSocket(paths),
+    onError: (error) => log.error(error.stack ?? error.message),
+  });
+  return { control, health };
+}
+
+function createReplicator(
+  config: LocalConfig,
+  paths: Paths,
+  node: () => Node | null,
+): Replicator | null {
+  const { astdb, database, files } = config.replication;
+  if (astdb === null && database === null && files === null) return null;
+  const area = getLog("replication");
+  return new Replicator({
+    config,
+    stateDir: paths.stateDir,
+    runDir: paths.runDir,
+    clock,
+    log: (level, text, fields) => area[level](text, fields),
+    peerAddresses: () => node()?.links.peerAddresses() ?? [],
+    mayRead: () => mayRead(node()?.loop.last ?? null),
+    database: database === null ? null : new PostgresDatabase(database),
+  });
+}
+
+function readKeysIfThere(path: string): readonly Uint8Array[] | null {
+  try {
+    Deno.statSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
+  return readKeys(path);
+}
+
+function makeIdentity(): Identity {
+  const build = buildInfo();
+  return {
+    instanceId: crypto.randomUUID(),
+    bootId: bootId(),
+    version: build.label,
+    denort: build.denort === "source" ? "none" : build.denort,
+    pid: Deno.pid,
+    startedAt: clock.nowMs(),
+  };
+}
+
+/** Feeds systemd's watchdog from the loop itself, and its status line when the sentence changes. */
+function systemdTurns(notifier: Notifier): (sentence: string) => void {
+  const every = watchdogIntervalMs();
+  let nextWatchdog = 0;
+  let nextStatus = 0;
+  let said = "";
+  return (sentence) => {
+    const now = clock.nowMs();
+    if (every !== null && now >= nextWatchdog) {
+      nextWatchdog = now + every / 2;
+      notifier.notify({ watchdog: true });
+    }
+    if (sentence !== said && now >= nextStatus) {
+      said = sentence;
+      nextStatus = now + STATUS_LINE_EVERY_MS;
+      notifier.notify({ status: sentence });
+    }
+  };
+}

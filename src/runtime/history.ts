@@ -1,0 +1,79 @@
+/**
+ * What happened on this node, newest last: in memory for status, and as JSON lines in the state directory
+ * so that it survives restarts. Bounded both ways.
+ *
+ * @module
+ */
+
+import { HistoryEntry } from "../health/types.ts";
+
+/** Entries kept in memory and shown. */
+export const HISTORY_SHOWN = 100;
+/** The file is rewritten with the shown entries when it has more lines than this. */
+const FILE_LINES_MAX = 1000;
+
+/** The history of one node. */
+export class History {
+  readonly #path: string;
+  readonly #onTrouble: (message: string) => void;
+  #entries: HistoryEntry[] = [];
+  #lines = 0;
+
+  constructor(options: {
+    readonly stateDir: string;
+    readonly onTrouble: (message: string) => void;
+  }) {
+    this.#path = `${options.stateDir}/history.jsonl`;
+    this.#onTrouble = options.onTrouble;
+    this.#load();
+  }
+
+  /** The last {@linkcode HISTORY_SHOWN} entries, newest last. */
+  get entries(): readonly HistoryEntry[] {
+    return this.#entries;
+  }
+
+  /** Adds an entry; trouble with the disk is reported, never thrown. */
+  add(entry: HistoryEntry): void {
+    this.#entries = [...this.#entries, entry].slice(-HISTORY_SHOWN);
+    try {
+      if (this.#lines >= FILE_LINES_MAX) {
+        const text = this.#entries.map((kept) => `${JSON.stringify(kept)}\n`).join("");
+        Deno.writeTextFileSync(`${this.#path}.tmp`, text, { mode: 0o600 });
+        Deno.renameSync(`${this.#path}.tmp`, this.#path);
+        this.#lines = this.#entries.length;
+      } else {
+        const text = `${JSON.stringify(entry)}\n`;
+        Deno.writeTextFileSync(this.#path, text, { append: true, mode: 0o600 });
+        this.#lines++;
+      }
+    } catch (error) {
+      this.#onTrouble(
+        `Cannot write ${this.#path}: ${error instanceof Error ? error.message : error}`,
+      );
+    }
+  }
+
+  #load(): void {
+    let text: string;
+    try {
+      text = Deno.readTextFileSync(this.#path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) {
+        this.#onTrouble(
+          `Cannot read ${this.#path}: ${error instanceof Error ? error.message : error}`,
+        );
+      }
+      return;
+    }
+    const lines = text.split("\n").filter((line) => line !== "");
+    this.#lines = lines.length;
+    for (const line of lines.slice(-HISTORY_SHOWN)) {
+      try {
+        this.#entries.push(HistoryEntry.parse(JSON.parse(line)));
+      } catch {
+        // A line cut by a power failure; the others still tell the story.
+      }
+    }
+  }
+}

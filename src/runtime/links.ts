@@ -1,0 +1,266 @@
+/**
+ * Watches the links: echoes to the peer and to the witnesses, `GET /health` of the peer, and who answers
+ * for the VIPs. Everything is paced from the loop's turns, so that nothing goes out that the loop has not
+ * first looked at (a host that wakes from a freeze must not speak before it has noticed).
+ *
+ * @module
+ */
+
+import type { VipLink } from "../arp/vip_link.ts";
+import { contains, parseCidr, parseIp } from "../config/address.ts";
+import type { LocalConfig, NetworkConfig } from "../config/types.ts";
+import type { StepResult } from "../core/step.ts";
+import { PROBES_FOR_SILENCE } from "../core/situation.ts";
+import type { LinkEvidence, PeerReport, VipEvidence } from "../core/types.ts";
+import { type HealthBody, peerReport } from "../health/types.ts";
+import { HttpProbe } from "../heartbeat/http_probe.ts";
+import { IcmpPinger } from "../heartbeat/icmp.ts";
+import type { Clock } from "../os/clock.ts";
+import type { Poller } from "../os/poller.ts";
+import type { InterfaceInfo } from "../vip/iproute.ts";
+
+/** Pace of VIP probes while their answer matters now. */
+const VIP_PROBE_HURRY_MS = 40;
+/** Pace of VIP probes in peace: keeps the proof warm and the peer's MAC known. */
+const VIP_PROBE_CALM_MS = 1000;
+/** Pace of ARP requests for the peer's own address. */
+const PEER_MAC_EVERY_MS = 10_000;
+
+/** What one link shows of itself. */
+export interface LinkView {
+  readonly network: NetworkConfig;
+  readonly peerAddress: string;
+  interface: InterfaceInfo | null;
+  vipLink: VipLink | null;
+  lastIcmpAt: number | null;
+  icmpRttMs: number | null;
+  icmpSent: number;
+  icmpReceived: number;
+  lastHttpAt: number | null;
+  httpRttMs: number | null;
+  httpError: string | null;
+  /** Last answer of each witness. */
+  readonly witnessAt: Map<string, number>;
+  nextPingAt: number;
+  nextWitnessAt: number;
+  nextHttpAt: number;
+  lastVipProbeAt: number;
+  nextPeerMacAt: number;
+}
+
+/** What {@linkcode Links} needs. */
+export interface LinksOptions {
+  readonly config: LocalConfig;
+  readonly clock: Clock;
+  readonly poller: Poller;
+  /** Something was heard that the core may be waiting for. */
+  readonly onNews: () => void;
+}
+
+/** All links. */
+export class Links {
+  readonly views: readonly LinkView[];
+  readonly pinger: IcmpPinger;
+  readonly #http: HttpProbe;
+  readonly #config: LocalConfig;
+  readonly #onNews: () => void;
+  #report: { readonly body: HealthBody; readonly at: number } | null = null;
+
+  constructor(options: LinksOptions) {
+    this.#config = options.config;
+    this.#onNews = options.onNews;
+    const now = options.clock.nowMs();
+    const { role, heartbeat } = options.config;
+    this.views = options.config.networks.map((network): LinkView => ({
+      network,
+      peerAddress: role === "master" ? network.slave : network.master,
+      interface: null,
+      vipLink: null,
+      lastIcmpAt: null,
+      icmpRttMs: null,
+      icmpSent: 0,
+      icmpReceived: 0,
+      lastHttpAt: null,
+      httpRttMs: null,
+      httpError: null,
+      witnessAt: new Map(),
+      nextPingAt: now,
+      nextWitnessAt: now,
+      nextHttpAt: now,
+      lastVipProbeAt: -Infinity,
+      nextPeerMacAt: now,
+    }));
+    this.pinger = new IcmpPinger({ poller: options.poller, clock: options.clock });
+    this.pinger.onReply((address, rttMs, atMs) => this.#onEcho(address, rttMs, atMs));
+    this.#http = new HttpProbe({
+      clock: options.clock,
+      port: heartbeat.httpPort,
+      deadlineMs: Math.min(2000, Math.max(200, heartbeat.deadAfterMs / 2)),
+      onReport: (network, body, rttMs, atMs) => this.#onReport(network, body, rttMs, atMs),
+      onFailure: (network, kind, detail) => {
+        const view = this.#view(network);
+        if (view !== undefined) view.httpError = `${kind}: ${detail}`;
+      },
+    });
+  }
+
+  /** The peer's last words, with the moment of their arrival. */
+  get report(): { readonly body: HealthBody; readonly at: number } | null {
+    return this.#report;
+  }
+
+  /** For the core. */
+  get peer(): PeerReport | null {
+    return this.#report === null ? null : peerReport(this.#report.body, this.#report.at);
+  }
+
+  /** The peer's addresses, the ones that answered most recently first. */
+  peerAddresses(): string[] {
+    const last = (view: LinkView): number =>
+      Math.max(view.lastHttpAt ?? -Infinity, view.lastIcmpAt ?? -Infinity);
+    return [...this.views].sort((a, b) => last(b) - last(a)).map((view) => view.peerAddress);
+  }
+
+  /** Counters of the HTTP probe of one network. */
+  httpCounters(network: string): ReturnType<HttpProbe["counters"]> {
+    return this.#http.counters(network);
+  }
+
+  /** For the core. */
+  linkEvidence(): LinkEvidence[] {
+    return this.views.map((view) => ({
+      network: view.network.name,
+      carrier: view.interface?.carrier === true && view.interface.up,
+      hasVip: view.network.vips.length > 0,
+      lastIcmpAt: view.lastIcmpAt,
+      lastHttpAt: view.lastHttpAt,
+      hasWitness: view.network.witnesses.length > 0,
+      lastWitnessAt: view.witnessAt.size === 0 ? null : Math.max(...view.witnessAt.values()),
+    }));
+  }
+
+  /** For the core. */
+  vipEvidence(held: ReadonlySet<string>): VipEvidence[] {
+    return this.views.flatMap((view) => {
+      const heard = view.vipLink?.evidence() ?? [];
+      return view.network.vips.map((vip): VipEvidence => {
+        const found = heard.find((entry) => entry.vip === vip);
+        return {
+          vip,
+          network: view.network.name,
+          heldByMe: held.has(vip),
+          lastAnswerBy: found?.lastAnswerBy ?? null,
+          lastAnswerMac: found?.lastAnswerMac ?? null,
+          lastAnswerAt: found?.lastAnswerAt ?? null,
+          unansweredProbes: found?.unansweredProbes ?? 0,
+        };
+      });
+    });
+  }
+
+  /** Sends what is due; called after each turn of the loop. */
+  pace(result: StepResult, now: number): void {
+    const hurry = isProofNeeded(result);
+    for (const view of this.views) {
+      this.#paceSignals(view, now);
+      this.#paceVipProbes(view, hurry, now);
+    }
+  }
+
+  /** A witness, a former state, a half-open connection: forget what was heard before now. */
+  discard(): void {
+    for (const view of this.views) view.vipLink?.discard();
+    this.#http.reconnect();
+  }
+
+  /** Ends everything that sends. */
+  close(): void {
+    this.#http.close();
+    for (const view of this.views) view.vipLink?.close();
+    this.pinger.close();
+  }
+
+  #paceSignals(view: LinkView, now: number): void {
+    const { heartbeat, role } = this.#config;
+    const source = role === "master" ? view.network.master : view.network.slave;
+    if (now >= view.nextPingAt) {
+      view.nextPingAt = nextDue(view.nextPingAt, heartbeat.intervalMs, now);
+      view.icmpSent++;
+      this.pinger.ping(view.peerAddress, { onLink: true, source });
+    }
+    if (now >= view.nextWitnessAt && view.network.witnesses.length > 0) {
+      view.nextWitnessAt = nextDue(view.nextWitnessAt, heartbeat.witnessIntervalMs, now);
+      for (const witness of view.network.witnesses) {
+        this.pinger.ping(witness, { onLink: isOnLink(view.network, witness), source });
+      }
+    }
+    if (now >= view.nextHttpAt) {
+      view.nextHttpAt = nextDue(view.nextHttpAt, heartbeat.httpIntervalMs, now);
+      this.#http.probe(view.network.name, view.peerAddress);
+    }
+  }
+
+  #paceVipProbes(view: LinkView, hurry: boolean, now: number): void {
+    const { vipLink } = view;
+    if (vipLink === null) return;
+    if (now >= view.nextPeerMacAt) {
+      view.nextPeerMacAt = now + (vipLink.peerMac === null ? VIP_PROBE_CALM_MS : PEER_MAC_EVERY_MS);
+      vipLink.probePeer();
+    }
+    const proven = vipLink.evidence().every((vip) => vip.unansweredProbes >= PROBES_FOR_SILENCE);
+    const pause = hurry && !proven ? VIP_PROBE_HURRY_MS : VIP_PROBE_CALM_MS;
+    if (now - view.lastVipProbeAt >= pause) {
+      view.lastVipProbeAt = now;
+      vipLink.probe();
+    }
+  }
+
+  #onEcho(address: string, rttMs: number, atMs: number): void {
+    for (const view of this.views) {
+      if (view.peerAddress === address) {
+        const wasSilent = view.lastIcmpAt === null;
+        view.lastIcmpAt = atMs;
+        view.icmpRttMs = rttMs;
+        view.icmpReceived++;
+        if (wasSilent) this.#onNews();
+      } else if (view.network.witnesses.includes(address)) {
+        view.witnessAt.set(address, atMs);
+      }
+    }
+  }
+
+  #onReport(network: string, body: HealthBody, rttMs: number, atMs: number): void {
+    const view = this.#view(network);
+    if (view === undefined) return;
+    view.lastHttpAt = atMs;
+    view.httpRttMs = rttMs;
+    view.httpError = null;
+    const before = this.#report?.body;
+    // Two links answer out of step: an older word of the same process never replaces a newer one.
+    if (before?.instanceId === body.instanceId && before.seq > body.seq) return;
+    this.#report = { body, at: atMs };
+    if (before?.state !== body.state || before.instanceId !== body.instanceId) this.#onNews();
+  }
+
+  #view(network: string): LinkView | undefined {
+    return this.views.find((view) => view.network.name === network);
+  }
+}
+
+/** Whether VIPs are answered may decide something right now. */
+function isProofNeeded({ situation, state }: StepResult): boolean {
+  return situation.verdict !== "alive" || situation.daemonLost || state.peerLeftAt !== null ||
+    state.name === "isolated" || state.name === "rejoining" ||
+    (situation.peer !== null && !situation.peer.serving);
+}
+
+/** The next moment of a steady beat; beats that were missed are not made up for. */
+function nextDue(due: number, everyMs: number, now: number): number {
+  return due + everyMs > now ? due + everyMs : now + everyMs;
+}
+
+function isOnLink(network: NetworkConfig, address: string): boolean {
+  const subnet = parseCidr(`${network.master}/${network.prefix}`);
+  const parsed = parseIp(address);
+  return subnet !== null && parsed !== null && contains(subnet, parsed);
+}

@@ -1,0 +1,119 @@
+/**
+ * What survives the process: the epoch and the role (state directory, survives a reboot), and what this
+ * daemon was doing (run directory, gone with the boot), from which the next daemon of the same boot adopts.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import type { NodeState } from "../core/state.ts";
+import { STATE_NAMES } from "../core/types.ts";
+import { readKernelFile } from "../os/kernel_file.ts";
+
+const Persisted = z.object({
+  version: z.literal(1),
+  epoch: z.number().int().min(0),
+  role: z.enum(["master", "slave"]),
+  failbackHeld: z.boolean(),
+});
+type Persisted = z.infer<typeof Persisted>;
+
+const Serving = z.object({
+  version: z.literal(1),
+  state: z.enum(STATE_NAMES),
+  epoch: z.number().int().min(0),
+  bootId: z.string(),
+  /** Host uptime in milliseconds when this was written: monotonic, the same for all processes of a boot. */
+  uptimeMs: z.number(),
+});
+
+/** What the previous daemon of this boot was doing. */
+export interface Previous {
+  readonly state: NodeState["name"];
+  /** Milliseconds since it last said so. */
+  readonly agoMs: number;
+}
+
+/** Milliseconds since this host booted (/proc/uptime). */
+export function hostUptimeMs(): number {
+  return Number.parseFloat(readKernelFile("/proc/uptime")) * 1000;
+}
+
+/** The kernel's random id of this boot. */
+export function bootId(): string {
+  return readKernelFile("/proc/sys/kernel/random/boot_id").trim();
+}
+
+/** Reads and writes both files; writes are small, synchronous and atomic. */
+export class Memory {
+  readonly #statePath: string;
+  readonly #servingPath: string;
+  readonly #onTrouble: (message: string) => void;
+
+  constructor(options: {
+    readonly stateDir: string;
+    readonly runDir: string;
+    readonly onTrouble: (message: string) => void;
+  }) {
+    this.#statePath = `${options.stateDir}/state.json`;
+    this.#servingPath = `${options.runDir}/serving.json`;
+    this.#onTrouble = options.onTrouble;
+  }
+
+  /** What was persisted; null on the first start or when the file is damaged (which is reported). */
+  load(): Persisted | null {
+    return this.#read(this.#statePath, Persisted);
+  }
+
+  /** Persists what must survive a reboot. An error (disk full) is reported and thrown. */
+  save(state: Pick<NodeState, "epoch" | "failbackHeld">, role: Persisted["role"]): void {
+    const text = { version: 1, epoch: state.epoch, role, failbackHeld: state.failbackHeld };
+    this.#write(this.#statePath, text, { sync: true });
+  }
+
+  /** Leaves word for the next daemon of this boot. */
+  saveServing(state: Pick<NodeState, "name" | "epoch">): void {
+    this.#write(this.#servingPath, {
+      version: 1,
+      state: state.name,
+      epoch: state.epoch,
+      bootId: bootId(),
+      uptimeMs: hostUptimeMs(),
+    }, { sync: false });
+  }
+
+  /** What the previous daemon of this boot was doing; null if there was none. */
+  previous(): Previous | null {
+    const found = this.#read(this.#servingPath, Serving);
+    if (found === null || found.bootId !== bootId()) return null;
+    return { state: found.state, agoMs: Math.max(0, hostUptimeMs() - found.uptimeMs) };
+  }
+
+  #read<T>(path: string, schema: z.ZodType<T>): T | null {
+    try {
+      return schema.parse(JSON.parse(Deno.readTextFileSync(path)));
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return null;
+      this.#onTrouble(`Cannot use ${path}: ${error instanceof Error ? error.message : error}`);
+      return null;
+    }
+  }
+
+  #write(path: string, value: unknown, { sync }: { readonly sync: boolean }): void {
+    const temporary = `${path}.tmp`;
+    const file = Deno.openSync(temporary, {
+      write: true,
+      create: true,
+      truncate: true,
+      mode: 0o600,
+    });
+    try {
+      const bytes = new TextEncoder().encode(`${JSON.stringify(value)}\n`);
+      for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
+      if (sync) file.syncDataSync();
+    } finally {
+      file.close();
+    }
+    Deno.renameSync(temporary, path);
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * What each step of a goal does, with its deadline. Thin: the order is in `core/goals.ts`, the work in the
+ * modules.
+ *
+ * @module
+ */
+
+import type { LocalConfig } from "../config/types.ts";
+import type { StepName } from "../core/goals.ts";
+import type { ServicesEvidence } from "../core/types.ts";
+import type { Replicator } from "../replication/replicator.ts";
+import type { ServiceDriver } from "../services/driver.ts";
+import type { StepPerformer } from "./goal_runner.ts";
+
+/** What the steps act upon. */
+export interface StepDeps {
+  readonly config: LocalConfig;
+  readonly services: ServiceDriver;
+  /** Reads the services' state now. */
+  readonly readServices: () => Promise<ServicesEvidence["running"]>;
+  /** Waits until the telephony check says yes; rejects with the reason when `signal` aborts. */
+  readonly untilHealthy: (signal: AbortSignal) => Promise<void>;
+  readonly mount: (signal: AbortSignal) => Promise<void>;
+  readonly drop: () => Promise<void>;
+  readonly announce: () => void;
+  /** Persists the epoch. */
+  readonly persist: () => void;
+  /** Null: no data sets are configured. */
+  readonly replicator: Replicator | null;
+  /** The epoch that what leaves this node carries. */
+  readonly epoch: () => number;
+  /** Gives the peer the word that the service is its own; rejects when it did not take it. */
+  readonly tellYours: (signal: AbortSignal) => Promise<void>;
+}
+
+const SECOND = 1000;
+
+/** The deadline of each step in milliseconds. */
+export function stepDeadlineMs(step: StepName, config: LocalConfig): number {
+  const { services } = config;
+  const units = Math.max(1, services.units.length);
+  switch (step) {
+    case "persist-epoch":
+    case "announce":
+    case "open-gate":
+    case "close-gate":
+      return 2 * SECOND;
+    case "mount-vips":
+    case "drop-vips":
+      return 5 * SECOND;
+    case "check-transport":
+      return 8 * SECOND;
+    case "start-services":
+      return services.startDeadlineMs * units;
+    case "stop-services":
+      return services.stopDeadlineMs * units;
+    case "check-health":
+      return 60 * SECOND;
+    case "fetch-astdb":
+    case "send-astdb":
+      return 20 * SECOND;
+    case "install-astdb":
+      return 10 * SECOND;
+    case "send-files":
+      return 120 * SECOND;
+    case "tell-yours":
+      return 3 * SECOND;
+  }
+}
+
+/** Makes the performer of the steps. What a step returns is a sentence for log and history. */
+export function createStepPerformer(deps: StepDeps): StepPerformer {
+  const { services, replicator } = deps;
+  const mustRest = async (what: string): Promise<string | null> =>
+    (await deps.readServices()) === "none"
+      ? null
+      : `${what}: the services run, nothing is replaced`;
+  return async (step, { signal }): Promise<string | void> => {
+    switch (step) {
+      case "persist-epoch":
+        return deps.persist();
+      case "drop-vips":
+        return await deps.drop();
+      case "mount-vips":
+        return await deps.mount(signal);
+      case "announce":
+        return deps.announce();
+      case "open-gate":
+      case "close-gate":
+        // The gate (drop-ins on the operator's units) is made by the packaging of relais; nothing to do.
+        return;
+      case "start-services":
+        await services.start({ signal });
+        await deps.readServices();
+        return;
+      case "stop-services":
+        await services.stop({ signal });
+        await deps.readServices();
+        return;
+      case "check-health":
+        return await deps.untilHealthy(signal);
+      case "check-transport":
+        return await replicator?.checkTransport({ signal });
+      case "fetch-astdb": {
+        if (replicator === null) return;
+        const running = await mustRest("not asked for a newer astdb");
+        return running ?? (await replicator.fetchAstdbIfNewer({ signal })).why;
+      }
+      case "install-astdb": {
+        if (replicator === null) return;
+        const running = await mustRest("no astdb installed");
+        return running ?? (await replicator.installReceivedAstdb({ signal })).why;
+      }
+      case "send-astdb":
+        await replicator?.sendAstdbAtRest({ signal, epoch: deps.epoch() });
+        return;
+      case "send-files":
+        await replicator?.sendFilesBack({ signal, epoch: deps.epoch() });
+        return;
+      case "tell-yours":
+        return await deps.tellYours(signal);
+    }
+  };
+}

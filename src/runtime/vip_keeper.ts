@@ -1,0 +1,236 @@
+/**
+ * Holds the VIPs while this node serves, and nothing else: mounts, renews, announces, repairs, drops; and
+ * keeps the links' interfaces and watches up to date with the kernel.
+ *
+ * @module
+ */
+
+import { VipLink } from "../arp/vip_link.ts";
+import type { LocalConfig } from "../config/types.ts";
+import type { Clock } from "../os/clock.ts";
+import type { Poller } from "../os/poller.ts";
+import { VipLapsedError, type VipManager } from "../vip/manager.ts";
+import type { Links, LinkView } from "./links.ts";
+
+/** VIPs live 3 s in the kernel; three renewals fit. */
+const RENEW_EVERY_MS = 1000;
+/** Level-triggered re-read of the kernel, in case the monitor missed something. */
+const REFRESH_EVERY_MS = 5000;
+/** Pause before a failed drop or refresh is tried again. */
+const RETRY_MS = 500;
+
+/** What {@linkcode VipKeeper} needs. */
+export interface VipKeeperOptions {
+  readonly config: LocalConfig;
+  readonly clock: Clock;
+  readonly poller: Poller;
+  readonly manager: VipManager;
+  readonly links: Links;
+  /** A sentence for log and alerts. */
+  readonly onTrouble: (text: string) => void;
+  /** Something was put back that someone had removed. */
+  readonly onRepair: (text: string) => void;
+  /** The kernel dropped the VIPs because this process stood still: as bad as a stalled loop. */
+  readonly onLapsed: (lateMs: number) => void;
+  /** The kernel changed: look again. */
+  readonly onNews: () => void;
+}
+
+/** See the module. */
+export class VipKeeper {
+  readonly #options: VipKeeperOptions;
+  #wanted = false;
+  #busy = false;
+  #nextRenewAt = 0;
+  #nextRefreshAt = 0;
+  #refreshing = false;
+  #refreshAgain = false;
+  #arpGarbage = 0;
+
+  constructor(options: VipKeeperOptions) {
+    this.#options = options;
+  }
+
+  /** VIPs that are mounted and shall be. */
+  get held(): ReadonlySet<string> {
+    return this.#wanted ? this.#options.manager.held : new Set();
+  }
+
+  /** What stands in the way, as sentences. */
+  get problems(): readonly string[] {
+    return this.#options.manager.problems;
+  }
+
+  /** ARP and ND frames that were no such thing. */
+  get garbage(): number {
+    const open = this.#options.links.views.map((view) => view.vipLink?.counters.garbage ?? 0);
+    return this.#arpGarbage + open.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Mounts VIPs and routes. Rejects as {@linkcode VipManager.mount} does. */
+  async mount(signal: AbortSignal): Promise<void> {
+    this.#wanted = true;
+    this.#busy = true;
+    try {
+      await this.#options.manager.mount({ signal });
+    } finally {
+      this.#busy = false;
+      this.#nextRenewAt = this.#options.clock.nowMs() + RENEW_EVERY_MS;
+      this.#tellLinks();
+    }
+  }
+
+  /** Takes over what a previous daemon left mounted. @returns whether every configured VIP is there */
+  async adopt(): Promise<boolean> {
+    const { held } = await this.#options.manager.adopt();
+    const all = this.#options.config.networks.flatMap((network) => network.vips);
+    if (held.length === 0) return false;
+    this.#wanted = true;
+    this.#nextRenewAt = 0;
+    this.#tellLinks();
+    return all.every((vip) => held.includes(vip));
+  }
+
+  /** Lets go, at once: announcing stops before this returns, the addresses go within milliseconds. */
+  async drop(): Promise<void> {
+    this.#wanted = false;
+    for (const { vipLink } of this.#options.links.views) {
+      vipLink?.stopAnnouncing();
+      vipLink?.setHeld(new Set());
+    }
+    await this.#options.manager.drop();
+  }
+
+  /** (Re)starts the burst of announcements for all that is held. */
+  announce(): void {
+    for (const view of this.#options.links.views) {
+      const vips = view.network.vips.filter((vip) => this.held.has(vip));
+      if (vips.length > 0) view.vipLink?.announce(vips);
+    }
+  }
+
+  /** Renews, retries, re-reads: called after each turn of the loop, so never before it has looked. */
+  pace(now: number): void {
+    const { manager } = this.#options;
+    if (now >= this.#nextRefreshAt) this.refresh();
+    if (this.#busy || now < this.#nextRenewAt) return;
+    if (this.#wanted) {
+      this.#nextRenewAt = now + RENEW_EVERY_MS;
+      this.#run(() => this.#renew());
+    } else if (manager.held.size > 0) {
+      this.#nextRenewAt = now + RETRY_MS;
+      this.#run(() => manager.drop());
+    }
+  }
+
+  /** Re-reads the kernel soon (link monitor, start), and repairs at once what someone removed. */
+  refresh(): void {
+    this.#nextRenewAt = 0;
+    if (this.#refreshing) {
+      this.#refreshAgain = true;
+      return;
+    }
+    this.#refreshing = true;
+    this.#nextRefreshAt = this.#options.clock.nowMs() + REFRESH_EVERY_MS;
+    this.#refresh().catch((error: unknown) => {
+      this.#options.onTrouble(message(error));
+    }).finally(() => {
+      this.#refreshing = false;
+      if (this.#refreshAgain) {
+        this.#refreshAgain = false;
+        this.refresh();
+      }
+    });
+  }
+
+  /** Reads the kernel once and makes the watches that it allows; for the start of the daemon. */
+  async #refresh(): Promise<void> {
+    await this.#options.manager.refresh();
+    this.applyInterfaces();
+    this.#options.onNews();
+  }
+
+  /** Opens, keeps or closes the ARP/ND watch of each link, as the interfaces are now. */
+  applyInterfaces(): void {
+    for (const view of this.#options.links.views) {
+      const found = this.#options.manager.interfaceOf(view.network.name);
+      const before = view.interface;
+      view.interface = found;
+      const same = found !== null && before !== null && found.index === before.index &&
+        found.mac === before.mac && view.vipLink !== null;
+      if (same || view.network.vips.length === 0) continue;
+      this.#closeVipLink(view);
+      if (found !== null && found.mac !== null) this.#openVipLink(view, found);
+    }
+    this.#tellLinks();
+  }
+
+  #openVipLink(view: LinkView, found: NonNullable<LinkView["interface"]>): void {
+    const { config, clock, poller, onTrouble, onNews } = this.#options;
+    const others = this.#options.links.views.flatMap((other) => other.interface?.mac ?? []);
+    try {
+      view.vipLink = new VipLink({
+        network: view.network.name,
+        interfaceName: found.name,
+        interfaceIndex: found.index,
+        mac: found.mac ?? "",
+        otherOwnMacs: others.filter((mac) => mac !== found.mac),
+        vips: view.network.vips,
+        peerAddress: view.peerAddress,
+        ownAddress: config.role === "master" ? view.network.master : view.network.slave,
+        clock,
+        poller,
+        onForeignAnswer: onNews,
+        onSocketError: (error) => {
+          onTrouble(error.message);
+          this.#closeVipLink(view);
+          this.refresh();
+        },
+      });
+      view.vipLink.probePeer();
+    } catch (error) {
+      onTrouble(`Cannot watch ${found.name}: ${message(error)}`);
+    }
+  }
+
+  #closeVipLink(view: LinkView): void {
+    this.#arpGarbage += view.vipLink?.counters.garbage ?? 0;
+    view.vipLink?.close();
+    view.vipLink = null;
+  }
+
+  #tellLinks(): void {
+    const held = this.held;
+    for (const view of this.#options.links.views) {
+      view.vipLink?.setHeld(new Set(view.network.vips.filter((vip) => held.has(vip))));
+    }
+  }
+
+  async #renew(): Promise<void> {
+    const { manager, onRepair, onLapsed } = this.#options;
+    try {
+      const repairs = await manager.renew();
+      this.#tellLinks();
+      if (repairs.length === 0 || !this.#wanted) return;
+      onRepair(
+        repairs.map((repair) => `${repair.what} had been removed and was put back`).join("; "),
+      );
+      this.announce();
+    } catch (error) {
+      if (!(error instanceof VipLapsedError)) throw error;
+      this.#tellLinks();
+      onLapsed(error.lateMs);
+    }
+  }
+
+  #run(work: () => Promise<void>): void {
+    this.#busy = true;
+    work().catch((error: unknown) => this.#options.onTrouble(message(error))).finally(() => {
+      this.#busy = false;
+    });
+  }
+}
+
+function message(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
