@@ -121,6 +121,14 @@ export class IcmpPinger {
     for (const { socket } of this.#sockets.values()) this.#receive(socket);
   }
 
+  /**
+   * Forgets all requests: replies to them, which may wait in the sockets since nobody knows when, will
+   * be ignored. For after a stall, as a reply is stamped with the time at which it is read.
+   */
+  discard(): void {
+    this.#outstanding.clear();
+  }
+
   /** Closes the sockets; nothing is reported afterwards. */
   close(): void {
     for (const { socket, registration } of this.#sockets.values()) {

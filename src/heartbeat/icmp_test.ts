@@ -102,6 +102,27 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "IcmpPinger.discard() makes replies that wait in the socket count for nothing",
+  ignore,
+  async fn(): Promise<void> {
+    await using lan = await Lan.open(1);
+    const idle = new Poller(); // never started
+    const pinger = lan.hosts[0]!.netns.within(() =>
+      new IcmpPinger({ poller: idle, clock: systemClock })
+    );
+    // To itself: the reply is in the socket when ping() returns.
+    pinger.ping("10.9.0.1");
+    pinger.discard();
+    pinger.drain();
+    assert.deepEqual([pinger.counters.received, pinger.counters.ignored], [0, 1]);
+    pinger.ping("10.9.0.1");
+    pinger.drain();
+    assert.equal(pinger.counters.received, 1);
+    pinger.close();
+  },
+});
+
 /** Answers like a host would, but with a change made to the reply. */
 async function answerOnce(
   answerer: IcmpSocket,
