@@ -247,6 +247,37 @@ for (const { uses, only, reason } of DOORS) {
   });
 }
 
+/** The scope of one permission of the compiled program. */
+function compiledScope(flag: string): string[] {
+  const file = new URL("../packaging/toolchain/permissions.txt", import.meta.url);
+  const line = Deno.readTextFileSync(file).split("\n").find((text) => text.startsWith(`${flag}=`));
+  assert.ok(line !== undefined, `permissions.txt has no ${flag}=`);
+  return line.slice(flag.length + 1).replace(/\s.*/, "").split(",");
+}
+
+/** The first group of every match of `pattern` in the product, without doubles. */
+function used(pattern: RegExp): string[] {
+  const found = PRODUCT.flatMap(({ code }) => [...code.matchAll(pattern)].map((m) => m[1] ?? ""));
+  return [...new Set(found)].sort();
+}
+
+Deno.test("every environment variable that src reads is in permissions.txt", () => {
+  const scope = compiledScope("--allow-env");
+  const read = used(/\b(?:Deno\.env\.(?:get|has)\(\s*["']|process\.env\.)(\w+)/g);
+  assert.ok(read.length > 0);
+  assert.deepEqual(read.filter((name) => !scope.includes(name)), []);
+  assert.deepEqual(used(/\b(Deno\.env\.toObject|Deno\.env\.get\([^"'])/g), [], "name them");
+});
+
+Deno.test("every fact about the system that src asks Deno for is in permissions.txt", () => {
+  const scope = compiledScope("--allow-sys");
+  const asked = used(
+    /\bDeno\.(networkInterfaces|hostname|osUptime|osRelease|systemMemoryInfo|loadavg|uid|gid)\(/g,
+  );
+  assert.ok(asked.length > 0);
+  assert.deepEqual(asked.filter((name) => !scope.includes(name)), []);
+});
+
 Deno.test("every exception is still needed", () => {
   for (const { from, to } of EXCEPTIONS) {
     const source = PRODUCT.find(({ path }) => path === from);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Argument, Command, CommanderError, Option } from "commander";
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { buildInfo } from "../build_info.ts";
 import { DATA_SET_NAMES, type DataSetName } from "../core/types.ts";
 import { databaseWorkerMain } from "../replication/database_worker.ts";
@@ -57,6 +57,7 @@ export function createProgram(handle: DaemonHandle, choose: (run: Run) => void):
     .version(`relais ${buildInfo().label}`, "-V, --version", "print the version and exit")
     .helpOption("-h, --help", "print this help and exit")
     .helpCommand(false)
+    .enablePositionalOptions()
     .showHelpAfterError("See: relais --help")
     .exitOverride();
   const client = (options: { readonly runDir: string }): ControlClient =>
@@ -90,7 +91,6 @@ function addDaemonVerbs(program: Command, handle: DaemonHandle, choose: (run: Ru
     .action((words: string[], options) =>
       choose(() => receiveVerb({ words, paths: pathsOf({ ...options, key: DEFAULT_PATHS.key }) }))
     );
-  program.enablePositionalOptions();
 }
 
 function addClientVerbs(
@@ -209,11 +209,7 @@ function waitOption(): Option {
     .default(120).argParser((text) => {
       const seconds = Number(text);
       if (!Number.isFinite(seconds) || seconds < 0) {
-        throw new CommanderError(
-          EXIT.usage,
-          "relais.wait",
-          `--wait: a number of seconds (got ${text})`,
-        );
+        throw new InvalidArgumentError("it is a number of seconds, 0 or more.");
       }
       return seconds;
     });

@@ -100,9 +100,9 @@ export function failbackIsDue(c: Context): boolean {
   return deadline === null || seen.idle === true || stableFor >= stableNeededMs(c) + deadline;
 }
 
-/** A second node speaks for what I hold, or says that it serves. */
-export function peerServesToo({ s }: Context): boolean {
+/** A second node speaks for what I hold, or says, after I began, that it serves. */
+export function peerServesToo({ s, state }: Context): boolean {
   return s.vipsHeldByPeer.some((vip) => vip.heldByMe) ||
-    (s.peer !== null && s.peer.serving &&
+    (s.peer !== null && s.peer.receivedAt > state.since && s.peer.serving &&
       (s.peer.state === "active" || s.peer.state === "maintenance"));
 }

@@ -9,7 +9,7 @@
  */
 
 import { type PlannedAction, type Rule } from "./rule.ts";
-import { assess, type Situation } from "./situation.ts";
+import { assess, SERVING_STATES, type Situation } from "./situation.ts";
 import { type NodeState, TAKEOVERS_KEPT } from "./state.ts";
 import { RULES } from "./transitions.ts";
 import type { Action, CoreConfig, CoreEvent, Observation } from "./types.ts";
@@ -153,7 +153,7 @@ function keepLatches(
     (peer.serving || peer.ready);
   return {
     ...state,
-    epoch: winnerEpoch(state, s),
+    epoch: learntEpoch(state, s),
     notice: state.notice !== null && now - state.notice.at < WISH_EXPIRES_MS ? state.notice : null,
     switchoverAskedAt: expired(state.switchoverAskedAt),
     failbackAskedAt: expired(state.failbackAskedAt),
@@ -178,13 +178,14 @@ function keepLatches(
 }
 
 /**
- * After a conflict the node that goes on serving must not have the older epoch, or its data sets would be
- * refused by the one that yielded.
+ * The epoch of the pair: a node that does not serve learns it from its peer, so that a later takeover
+ * raises it beyond everything that was served before. After a conflict the node that goes on serving must
+ * not keep the older one, or its data sets would be refused by the one that yielded.
  */
-function winnerEpoch(state: NodeState, s: Situation): number {
-  const beaten = state.name === "active" && s.peer !== null && !s.peer.serving &&
-    s.peer.epoch > state.epoch;
-  return beaten && s.peer !== null ? s.peer.epoch + 1 : state.epoch;
+function learntEpoch({ name, epoch }: NodeState, { peer }: Situation): number {
+  if (peer === null || peer.epoch <= epoch) return epoch;
+  if (!SERVING_STATES.includes(name) && name !== "maintenance") return peer.epoch;
+  return name === "active" && !peer.serving ? peer.epoch + 1 : epoch;
 }
 
 /** Enters the state that the row names. */

@@ -6,7 +6,8 @@
  */
 
 import { type Clock, systemClock } from "../os/clock.ts";
-import { type ConnectionDeadlines, DEADLINES, ServedConnection } from "./http_connection.ts";
+import { ConnectionPool } from "./connection_pool.ts";
+import { type ConnectionDeadlines, DEADLINES } from "./http_connection.ts";
 
 /** Connections at the same time, over all addresses. When full, the longest waiting one makes room. */
 export const CONNECTIONS_MAX = 64;
@@ -41,20 +42,33 @@ export class HealthServer {
   readonly #clock: Clock;
   readonly #stopped = new AbortController();
   readonly #listeners = new Map<string, Deno.TcpListener>();
-  /** Oldest use first. */
-  readonly #connections = new Set<ServedConnection>();
+  readonly #pool: ConnectionPool<Deno.TcpConn>;
   readonly #tasks = new Set<Promise<void>>();
 
   constructor(options: HealthServerOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#pool = new ConnectionPool({
+      handle: (request, conn) => {
+        const remoteAddress = plainAddress(conn.remoteAddr.hostname);
+        return options.app.fetch(request, { remoteAddress });
+      },
+      max: CONNECTIONS_MAX,
+      deadlines: options.deadlines ?? DEADLINES,
+      clock: this.#clock,
+      onError: options.onError,
+      onGarbage: (why) => options.onGarbage?.(why),
+    });
   }
 
   /** Tries each address once, and goes on trying those that failed. Never throws. */
   start(): Promise<void> {
     for (const address of this.#options.addresses) {
       const error = this.#listen(address);
-      if (error !== null) this.#run(this.#retry(address, error));
+      if (error === null) continue;
+      const task = this.#retry(address, error);
+      this.#tasks.add(task);
+      task.finally(() => this.#tasks.delete(task));
     }
     return Promise.resolve();
   }
@@ -66,15 +80,14 @@ export class HealthServer {
 
   /** Connections that are open now. */
   get connections(): number {
-    return this.#connections.size;
+    return this.#pool.size;
   }
 
   /** Closes everything and waits until it is closed. */
   async stop(): Promise<void> {
     this.#stopped.abort();
-    for (const listener of this.#listeners.values()) listener.close();
     this.#listeners.clear();
-    for (const connection of this.#connections) connection.close();
+    await this.#pool.stop();
     await Promise.all(this.#tasks);
   }
 
@@ -84,7 +97,15 @@ export class HealthServer {
       const listener = Deno.listen({ hostname: address, port: this.#options.port });
       this.#listeners.set(address, listener);
       this.#options.onListen?.(address, listener.addr.port);
-      this.#run(this.#accept(address, listener));
+      this.#pool.listen({
+        accept: async () => {
+          const conn = await listener.accept();
+          // An answer is one write: it does not wait for another.
+          conn.setNoDelay(true);
+          return conn;
+        },
+        close: () => listener.close(),
+      });
       return null;
     } catch (cause) {
       const { port } = this.#options;
@@ -110,62 +131,6 @@ export class HealthServer {
       if (this.#stopped.signal.aborted) return;
       error = this.#listen(address);
     }
-  }
-
-  async #accept(address: string, listener: Deno.TcpListener): Promise<void> {
-    let reported = "";
-    while (!this.#stopped.signal.aborted) {
-      try {
-        this.#serve(await listener.accept());
-        reported = "";
-      } catch (cause) {
-        if (this.#stopped.signal.aborted) return;
-        const error = new Error(`Cannot accept a connection on ${address}: ${cause}`, { cause });
-        if (error.message !== reported) this.#options.onError(error);
-        reported = error.message;
-        // No descriptor left, most likely: give the others time to end.
-        await this.#clock.sleep(200, this.#stopped.signal).catch(() => {});
-      }
-    }
-  }
-
-  #serve(conn: Deno.TcpConn): void {
-    if (this.#connections.size >= CONNECTIONS_MAX && !this.#makeRoom()) {
-      conn.close();
-      this.#options.onGarbage?.("one connection too many");
-      return;
-    }
-    conn.setNoDelay(true);
-    const remoteAddress = plainAddress(conn.remoteAddr.hostname);
-    const connection: ServedConnection = new ServedConnection({
-      conn,
-      handle: (request) => this.#options.app.fetch(request, { remoteAddress }),
-      deadlines: this.#options.deadlines ?? DEADLINES,
-      onGarbage: (why) => this.#options.onGarbage?.(why),
-      onError: this.#options.onError,
-      onIdle: () => {
-        this.#connections.delete(connection);
-        this.#connections.add(connection);
-      },
-    });
-    this.#connections.add(connection);
-    this.#run(connection.serve().finally(() => this.#connections.delete(connection)));
-  }
-
-  /** Closes the connection that waits for its next request the longest; false if none waits. */
-  #makeRoom(): boolean {
-    for (const connection of this.#connections) {
-      if (!connection.waiting) continue;
-      this.#connections.delete(connection);
-      connection.close();
-      return true;
-    }
-    return false;
-  }
-
-  #run(task: Promise<void>): void {
-    this.#tasks.add(task);
-    task.finally(() => this.#tasks.delete(task));
   }
 }
 

@@ -11,6 +11,7 @@ import type { Manifest } from "./database_manifest.ts";
 import { startPipeline } from "./database_pipeline.ts";
 import type { Pipeline } from "./database_pipeline.ts";
 import type { DatabaseDump, DatabaseDumpOptions } from "./database_port.ts";
+import { LOCK_TIMEOUT_MS } from "./database_session.ts";
 import { versionText } from "./database_tools.ts";
 import { DatabaseWorker } from "./database_client.ts";
 
@@ -20,9 +21,6 @@ const RELEASE_DEADLINE_MS = 10_000;
 
 /** The longest that a dump may take, in milliseconds; the sender sets the pace. */
 const DUMP_DEADLINE_MS = 6 * 3_600_000;
-
-/** How long pg_dump waits for somebody who has a table locked. */
-const LOCK_WAIT = "10s";
 
 /** Somebody waited behind the dump, which gave way. */
 export class DumpYieldedError extends Error {
@@ -68,7 +66,7 @@ export async function dumpDatabase(
     const pgDump = await context.findTool("pg_dump", manifest.serverVersionNum);
     const env = toolEnvironment({ address, appName, pgOptions: "" });
     const argv = [
-      ...[pgDump, "-Fc", "-Z0", "--no-tablespaces", `--lock-wait-timeout=${LOCK_WAIT}`],
+      ...[pgDump, "-Fc", "-Z0", "--no-tablespaces", `--lock-wait-timeout=${LOCK_TIMEOUT_MS}`],
       `--snapshot=${snapshot}`,
       ...manifest.excluded.map((table) => `--exclude-table-data=${table}`),
       ...["-d", conninfo(address.database)],

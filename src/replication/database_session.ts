@@ -14,6 +14,9 @@ export const MAINTENANCE_DATABASE = "postgres";
 /** How long a session may take to open, in seconds. */
 const CONNECT_TIMEOUT_S = 10;
 
+/** How long a statement waits for a lock that somebody else has, in milliseconds. */
+export const LOCK_TIMEOUT_MS = 10_000;
+
 /** Options of {@linkcode openSession}. */
 export interface SessionOptions {
   readonly address: DatabaseAddress;
@@ -53,6 +56,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     connection: {
       application_name: options.appName,
       statement_timeout: options.statementTimeoutMs,
+      lock_timeout: LOCK_TIMEOUT_MS,
       idle_in_transaction_session_timeout: 0,
       search_path: "pg_catalog",
       // The swap must be on disk when it is reported, and with it everything written before.

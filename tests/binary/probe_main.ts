@@ -62,9 +62,7 @@ const PROBES: Readonly<Record<string, () => unknown>> = {
       socket.bind(0, "127.0.0.1", () => socket.send("sip", socket.address().port, "127.0.0.1"));
     }),
   run: async () => (await run(["uname", "-s"], { deadlineMs: 10_000 })).stdout,
-  system: () =>
-    [Deno.networkInterfaces().length > 0, Deno.hostname() !== "", Deno.osUptime() > 0]
-      .concat(Deno.systemMemoryInfo().total > 0, Deno.uid() === 0, Deno.gid() === 0),
+  system: () => [Deno.networkInterfaces().length > 0, Deno.uid()],
   kernelFile: () => readKernelFile("/proc/sys/kernel/ostype"),
   log: async () => {
     configureLog();
