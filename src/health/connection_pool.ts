@@ -1,0 +1,122 @@
+/**
+ * Accepts connections of any number of listeners and serves them, a bounded number at a time.
+ *
+ * @module
+ */
+
+import type { Clock } from "../os/clock.ts";
+import { type ConnectionDeadlines, ServedConnection } from "./http_connection.ts";
+
+/** After a failed accept (no descriptor left, most likely): time for others to end. */
+const ACCEPT_PAUSE_MS = 200;
+
+/** What {@linkcode ConnectionPool} needs. */
+export interface ConnectionPoolOptions<C extends Deno.Conn> {
+  /** Answers a request that came over `conn`. */
+  readonly handle: (request: Request, conn: C) => Response | Promise<Response>;
+  /** Connections at the same time. When full, the one that waits the longest makes room. */
+  readonly max: number;
+  readonly deadlines: ConnectionDeadlines;
+  readonly clock: Clock;
+  readonly onError: (error: Error) => void;
+  /** Counts what is no HTTP. */
+  readonly onGarbage: (why: string) => void;
+}
+
+/** The connections that are open now. */
+export class ConnectionPool<C extends Deno.Conn> {
+  readonly #options: ConnectionPoolOptions<C>;
+  readonly #stopped = new AbortController();
+  readonly #listeners = new Set<AsyncAcceptor<C>>();
+  /** Oldest use first. */
+  readonly #connections = new Set<ServedConnection>();
+  readonly #tasks = new Set<Promise<void>>();
+
+  constructor(options: ConnectionPoolOptions<C>) {
+    this.#options = options;
+  }
+
+  /** Connections that are open now. */
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  /** Connections that are in the middle of a request or an answer. */
+  get busy(): number {
+    return [...this.#connections].filter(({ waiting }) => !waiting).length;
+  }
+
+  /** Serves what `listener` accepts, from now on; the pool closes it in the end. */
+  listen(listener: AsyncAcceptor<C>): void {
+    this.#listeners.add(listener);
+    this.#run(this.#accept(listener));
+  }
+
+  /** Closes everything and waits until it is closed. */
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    for (const listener of this.#listeners) listener.close();
+    for (const connection of this.#connections) connection.close();
+    await Promise.all(this.#tasks);
+  }
+
+  async #accept(listener: AsyncAcceptor<C>): Promise<void> {
+    let reported = "";
+    while (!this.#stopped.signal.aborted) {
+      try {
+        this.#serve(await listener.accept());
+        reported = "";
+      } catch (cause) {
+        if (this.#stopped.signal.aborted) return;
+        const error = new Error(`Cannot accept a connection: ${cause}`, { cause });
+        if (error.message !== reported) this.#options.onError(error);
+        reported = error.message;
+        await this.#options.clock.sleep(ACCEPT_PAUSE_MS, this.#stopped.signal).catch(() => {});
+      }
+    }
+  }
+
+  #serve(conn: C): void {
+    const { handle, max, deadlines, onError, onGarbage } = this.#options;
+    if (this.#connections.size >= max && !this.#makeRoom()) {
+      conn.close();
+      onGarbage("one connection too many");
+      return;
+    }
+    const connection: ServedConnection = new ServedConnection({
+      conn,
+      handle: (request) => handle(request, conn),
+      deadlines,
+      onGarbage,
+      onError,
+      onIdle: () => {
+        this.#connections.delete(connection);
+        this.#connections.add(connection);
+      },
+    });
+    this.#connections.add(connection);
+    this.#run(connection.serve().finally(() => this.#connections.delete(connection)));
+  }
+
+  /** Closes the connection that waits for its next request the longest; false if none waits. */
+  #makeRoom(): boolean {
+    for (const connection of this.#connections) {
+      if (!connection.waiting) continue;
+      this.#connections.delete(connection);
+      connection.close();
+      return true;
+    }
+    return false;
+  }
+
+  #run(task: Promise<void>): void {
+    this.#tasks.add(task);
+    task.finally(() => this.#tasks.delete(task));
+  }
+}
+
+/** The part of a `Deno.Listener` that is used. */
+export interface AsyncAcceptor<C extends Deno.Conn> {
+  accept(): Promise<C>;
+  close(): void;
+}

@@ -1,0 +1,192 @@
+/**
+ * What `relais <verb>` and `relais receive` ask of the daemon, as an app without a socket. Who can open
+ * the socket is root and may do all of this; `control_server.ts` sees to that.
+ *
+ * | request | answer |
+ * |---|---|
+ * | `GET /status` | {@linkcode StatusDocument} |
+ * | `GET /history` | list of {@linkcode HistoryEntry}, newest last |
+ * | `POST /command` `{"command"}` | {@linkcode ControlResult}, as soon as the command is accepted or not |
+ * | `POST /announce` | {@linkcode ControlResult} |
+ * | `POST /sync` `{"set"}` | one JSON line per progress, the last line is the {@linkcode ControlResult} |
+ * | `POST /receive/begin` {@linkcode OfferedHeader} | {@linkcode ControlResult} |
+ * | `POST /receive/end` {@linkcode ReceivedResult} | {@linkcode ControlResult} |
+ *
+ * @module
+ */
+
+import { type Context, Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { stream } from "hono/streaming";
+import { z } from "zod";
+import { DATA_SET_NAMES, type DataSetName, type OperatorCommand } from "../core/types.ts";
+import { BODY_MAX_BYTES } from "./app.ts";
+import type { HistoryEntry, StatusDocument } from "./types.ts";
+
+/** Time between two progress lines, at least. */
+const PROGRESS_EVERY_MS = 100;
+
+/** How a request ended; `text` is a sentence for the operator. */
+export const ControlResult = z.object({ ok: z.boolean(), text: z.string() });
+/** See the schema of the same name. */
+export interface ControlResult extends Readonly<z.infer<typeof ControlResult>> {}
+
+/** How far a copy has come. */
+export const SyncProgress = z.object({
+  phase: z.string(),
+  /** Bytes done in this phase. */
+  bytes: z.number(),
+  totalBytes: z.number().nullable(),
+});
+/** See the schema of the same name. */
+export interface SyncProgress extends Readonly<z.infer<typeof SyncProgress>> {}
+
+const Command = z.strictObject({
+  command: z.enum(
+    [
+      "switchover",
+      "failback",
+      "maintenance-on",
+      "maintenance-off",
+      "stop",
+    ] satisfies OperatorCommand[],
+  ),
+});
+const Sync = z.strictObject({ set: z.enum([...DATA_SET_NAMES, "all"]) });
+
+/** What `relais receive` was offered; more fields may follow, they are not needed to decide. */
+export const OfferedHeader = z.object({
+  set: z.enum(DATA_SET_NAMES),
+  epoch: z.number().int().min(0),
+  origin: z.enum(["master", "slave"]),
+  fingerprint: z.string().max(200),
+});
+/** See the schema of the same name. */
+export interface OfferedHeader extends Readonly<z.infer<typeof OfferedHeader>> {}
+
+/** How a reception ended. */
+export const ReceivedResult = z.object({
+  set: z.enum(DATA_SET_NAMES),
+  ok: z.boolean(),
+  /** Why not; null when ok. */
+  reason: z.string().max(4000).nullable(),
+  bytes: z.number().min(0),
+  durationMs: z.number().min(0),
+});
+/** See the schema of the same name. */
+export interface ReceivedResult extends Readonly<z.infer<typeof ReceivedResult>> {}
+
+type Awaitable<T> = T | Promise<T>;
+
+/** What the daemon does about each request. */
+export interface ControlDeps {
+  status(): StatusDocument;
+  /** Newest last. */
+  history(): readonly HistoryEntry[];
+  /** Accepts the command or says why not; what follows is seen in the status. */
+  command(command: OperatorCommand): Awaitable<ControlResult>;
+  announce(): Awaitable<ControlResult>;
+  /** Copies now. `signal` aborts when the operator gives up. */
+  sync(
+    set: DataSetName | "all",
+    options: {
+      readonly signal: AbortSignal;
+      readonly onProgress: (progress: SyncProgress) => void;
+    },
+  ): Promise<ControlResult>;
+  /** May this data set be taken in? Also asked again while it comes in. */
+  receiveBegin(header: OfferedHeader): Awaitable<ControlResult>;
+  receiveEnd(result: ReceivedResult): Awaitable<void>;
+  /** Hears of a handler that failed: a bug, answered with 500. */
+  readonly onError?: (error: Error) => void;
+}
+
+/** The app behind the control socket. */
+export function createControlApp(deps: ControlDeps): Hono {
+  const app = new Hono();
+  app.use(bodyLimit({
+    maxSize: BODY_MAX_BYTES,
+    onError: (c) => c.json(no(`Cannot read a request of more than ${BODY_MAX_BYTES} bytes`), 413),
+  }));
+  app.get("/status", (c) => c.json(deps.status()));
+  app.get("/history", (c) => c.json(deps.history()));
+  app.post("/command", (c) => withBody(c, Command, ({ command }) => deps.command(command)));
+  app.post("/announce", async (c) => c.json(await deps.announce()));
+  app.post(
+    "/receive/begin",
+    (c) => withBody(c, OfferedHeader, (header) => deps.receiveBegin(header)),
+  );
+  app.post("/receive/end", (c) =>
+    withBody(c, ReceivedResult, async (result) => {
+      await deps.receiveEnd(result);
+      return { ok: true, text: "noted" };
+    }));
+  app.post("/sync", async (c) => {
+    const body = await readBody(c, Sync);
+    return body.ok ? streamSync(c, deps, body.data.set) : c.json(no(body.why), 400);
+  });
+  app.notFound((c) =>
+    c.json(no(`Cannot answer ${c.req.method} ${c.req.path}: no such request`), 404)
+  );
+  app.onError((error, c) => {
+    deps.onError?.(error);
+    return c.json(no(`internal error: ${error.message}`), 500);
+  });
+  return app;
+}
+
+/** Progress lines, thinned out; a client that goes away ends the copy. */
+function streamSync(c: Context, deps: ControlDeps, set: DataSetName | "all"): Response {
+  c.header("Content-Type", "application/x-ndjson");
+  // Its length is not known in advance.
+  c.header("Transfer-Encoding", "chunked");
+  return stream(c, async (out) => {
+    const gone = new AbortController();
+    out.onAbort(() => gone.abort());
+    let latest: SyncProgress | null = null;
+    const send = setInterval(() => {
+      if (latest !== null) void out.write(`${JSON.stringify({ progress: latest })}\n`);
+      latest = null;
+    }, PROGRESS_EVERY_MS);
+    let result: ControlResult;
+    try {
+      result = await deps.sync(set, {
+        signal: gone.signal,
+        onProgress: ({ phase, bytes, totalBytes }) => latest = { phase, bytes, totalBytes },
+      });
+    } catch (error) {
+      result = no(error instanceof Error ? error.message : String(error));
+    } finally {
+      clearInterval(send);
+    }
+    await out.write(`${JSON.stringify({ result })}\n`);
+  });
+}
+
+async function withBody<T>(
+  c: Context,
+  schema: z.ZodType<T>,
+  answer: (body: T) => Awaitable<ControlResult>,
+): Promise<Response> {
+  const body = await readBody(c, schema);
+  return body.ok ? c.json(await answer(body.data)) : c.json(no(body.why), 400);
+}
+
+async function readBody<T>(
+  c: Context,
+  schema: z.ZodType<T>,
+): Promise<{ ok: true; data: T } | { ok: false; why: string }> {
+  let json: unknown;
+  try {
+    json = await c.req.json();
+  } catch {
+    return { ok: false, why: "Cannot read the request as it is no JSON" };
+  }
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return { ok: true, data: parsed.data };
+  return { ok: false, why: `Cannot read the request: ${z.prettifyError(parsed.error)}` };
+}
+
+function no(text: string): ControlResult {
+  return { ok: false, text };
+}
