@@ -1,0 +1,108 @@
+/**
+ * What the tests with the real program share: the cluster that most of them use, and the questions that
+ * they ask of it.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { Cluster, type ClusterOptions } from "../support/cluster.ts";
+import type { Observer } from "../support/observer.ts";
+import { PBX_COMMANDS } from "../support/pbx.ts";
+import { callable, register } from "../support/phone.ts";
+import { poll } from "../support/poll.ts";
+import type { ConfigOptions } from "../support/relais_config.ts";
+import type { RelaisHost } from "../support/relais_host.ts";
+
+/** Bound of every wait: far above what is normal, so that a slow machine is no failure. */
+export const DEADLINE_MS = 60_000;
+
+/** Quick decisions, and a hand-back after a second. */
+export const FAST: ConfigOptions = {
+  heartbeat: ['preset = "fast"'],
+  failback: ['mode = "auto"', "stable_s = 1"],
+};
+
+/** A cluster with {@linkcode FAST}, started, the master serving. */
+export async function startedCluster(options: ClusterOptions = {}): Promise<Cluster> {
+  const cluster = await Cluster.create({ ...options, config: { ...FAST, ...options.config } });
+  try {
+    await cluster.start(DEADLINE_MS);
+  } catch (error) {
+    await cluster.close();
+    throw error;
+  }
+  return cluster;
+}
+
+/** The services run on that host, by their own status command. */
+export async function servicesRun({ host }: RelaisHost): Promise<boolean> {
+  return (await host.try(PBX_COMMANDS.status)).code === 0;
+}
+
+/** The VIPs of the lab's networks that a host has. */
+export async function heldVips(cluster: Cluster, host: RelaisHost): Promise<string[]> {
+  const addresses = await host.addresses();
+  return cluster.lab.networks.map((_, i) => cluster.lab.vip(i))
+    .filter((vip) => addresses.some((address) => address.startsWith(`${vip}/`)));
+}
+
+/** Waits until the host serves: VIPs of all networks, services, and the client is answered by it. */
+export async function untilServes(
+  cluster: Cluster,
+  host: RelaisHost,
+  client: Observer,
+): Promise<void> {
+  const name = host === cluster.master ? "master" : "slave";
+  await host.untilState("active", DEADLINE_MS);
+  await client.untilUp("vip", { deadlineMs: DEADLINE_MS, holder: cluster.lab.mac(name) });
+  await client.untilUp("sip", { deadlineMs: DEADLINE_MS, holder: `test PBX on ${name}` });
+  assert.deepEqual(
+    await heldVips(cluster, host),
+    cluster.lab.networks.map((_, i) => cluster.lab.vip(i)),
+  );
+}
+
+/** Registers a phone at the VIP. */
+export async function phoneRegisters(cluster: Cluster, user: string): Promise<void> {
+  const server = cluster.lab.vip(0);
+  await poll(async () => (await register(cluster.lab.client, { user, server })).status === 200, {
+    deadlineMs: DEADLINE_MS,
+    what: `the registration of phone ${user}`,
+  });
+}
+
+/** Asks the VIP whether a phone can be called: the SIP status. */
+export async function askFor(cluster: Cluster, user: string): Promise<number> {
+  return (await callable(cluster.lab.client, { user, server: cluster.lab.vip(0) })).status;
+}
+
+/** Waits until the node has received a data set whose source was read after `sinceWallMs`. */
+export async function untilReceived(
+  host: RelaisHost,
+  set: "astdb" | "database" | "files",
+  sinceWallMs = 0,
+): Promise<void> {
+  await host.waitFor(
+    ({ dataSets }) =>
+      dataSets.some((each) =>
+        each.set === set && each.snapshot !== null && Date.parse(each.snapshot) >= sinceWallMs
+      ),
+    { deadlineMs: DEADLINE_MS, what: `the received ${set}` },
+  );
+}
+
+/** Waits until `relais status` of the host shows an alert that matches. */
+export async function untilAlert(host: RelaisHost, pattern: RegExp): Promise<void> {
+  await host.waitFor(({ alerts }) => alerts.some((alert) => pattern.test(alert)), {
+    deadlineMs: DEADLINE_MS,
+    what: `an alert like ${pattern}`,
+  });
+}
+
+/** Never did two hosts answer for the VIP at a time, as far as the watcher saw. */
+export async function assertNeverTwoHolders(watcher: Observer): Promise<void> {
+  for (const { phase, targets } of await watcher.report()) {
+    assert.equal(targets.arp?.answeredByTwo, 0, `two holders in phase ${phase}`);
+  }
+}
