@@ -34,6 +34,20 @@ export interface Envelope {
   readonly counter: number;
 }
 
+/**
+ * Signs and checks a message of its own, so that the first real one does not pay for what a first call
+ * costs (measured: 8 ms of the 30 ms that a planned switchover may take). For the start of the daemon.
+ */
+export function rehearse(): void {
+  const keys = [new Uint8Array(32)];
+  const envelope = { method: "POST", path: MESSAGE_PATH, sender: "a", receiver: "b", counter: 1 };
+  const body = noticeBody({ kind: "leaving", epoch: 0, reason: "rehearsal" });
+  const headers = Object.entries(signMessage(keys, envelope, body))
+    .map(([name, value]) => [name.toLowerCase(), value]);
+  new MessageVerifier({ keys, instanceId: "b", peerInstanceId: () => "a" })
+    .verify({ ...envelope, headers: Object.fromEntries(headers), body });
+}
+
 /** Text of a message's body. */
 export function noticeBody({ kind, epoch, reason }: PeerNotice): string {
   return JSON.stringify({ kind, epoch, reason: reason.slice(0, 1000) });

@@ -14,7 +14,7 @@ import {
   HttpFailure,
   type HttpRequest,
 } from "./http_connection.ts";
-import { MESSAGE_PATH, noticeBody, signMessage } from "./message.ts";
+import { MESSAGE_PATH, noticeBody, rehearse, signMessage } from "./message.ts";
 
 /** A kept connection older than this may have been closed by the peer's server meanwhile (it does so after 60 s). */
 const FRESH_MS = 30_000;
@@ -63,6 +63,7 @@ export class PeerMessenger {
 
   constructor(options: PeerMessengerOptions) {
     this.#options = options;
+    rehearse();
   }
 
   /**
