@@ -52,6 +52,7 @@ trap 'rm -f "$started" "$tmp"' EXIT
 
 read -r kind file < <("$toolchain/denort.sh" "$arch")
 [[ -n ${kind:-} ]] || exit 1
+unset DENORT_BIN # make exports it empty when nobody gave it
 [[ $file == - ]] || export DENORT_BIN="$file"
 
 mapfile -t permissions < <(sed -E 's/#.*//; s/[[:space:]]+$//; /^$/d' "$toolchain/permissions.txt")
