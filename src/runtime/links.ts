@@ -167,8 +167,19 @@ export class Links {
     }
   }
 
-  /** A witness, a former state, a half-open connection: forget what was heard before now. */
+  /** Reads what waits in the sockets, so that it does not look like silence. */
+  drain(): void {
+    this.pinger.drain();
+  }
+
+  /** Forgets what was heard before now, also what still waits in the sockets: its age is unknown. */
   discard(): void {
+    this.pinger.discard();
+    for (const view of this.views) {
+      view.lastIcmpAt = null;
+      view.lastHttpAt = null;
+      view.witnessAt.clear();
+    }
     for (const view of this.views) view.vipLink?.discard();
     this.#http.reconnect();
   }

@@ -37,6 +37,8 @@ export interface LoopOptions {
   readonly observe: (events: readonly CoreEvent[]) => Observation;
   /** Carries out; must not wait and must not throw. */
   readonly perform: (actions: readonly Action[], result: StepResult) => void;
+  /** The loop stood still that long: drop what was heard but not yet looked at. Must not throw. */
+  readonly onStall: (stalledMs: number) => void;
   /** After each turn: pacing of probes, renewals, status. Must not throw. */
   readonly afterTurn: (result: StepResult, now: number) => void;
 }
@@ -122,7 +124,10 @@ export class Loop {
     const late = now - this.#lastTurnAt - this.#plannedPauseMs;
     this.#lagMs = Math.max(0, late);
     this.#lastTurnAt = now;
-    if (late > this.stallThresholdMs) this.#events.unshift({ type: "stalled", stalledMs: late });
+    if (late > this.stallThresholdMs) {
+      this.#options.onStall(late);
+      this.#events.unshift({ type: "stalled", stalledMs: late });
+    }
     let result = this.#step(now);
     for (let n = 1; n < TRANSITIONS_MAX && result.decision !== null; n++) result = this.#step(now);
     this.#last = result;

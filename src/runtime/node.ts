@@ -34,6 +34,8 @@ import { VipKeeper } from "./vip_keeper.ts";
 
 const log = getLog("node");
 
+/** Rows in which the data came along with the service: nothing was lost. */
+const CONSENTED_RULES: readonly string[] = ["S-NOTICE", "M-BACK"];
 /** A leaving node waits this long for its last words to arrive and its addresses to go. */
 const FAREWELL_MS = 2000;
 /** Word for the next daemon of this boot is renewed this often while serving. */
@@ -156,6 +158,13 @@ export class Node {
       }),
       observe: (events) => this.#observation = this.#observe(events),
       perform: (actions, result) => this.#perform(actions, result),
+      onStall: (stalledMs) => {
+        log.warn("the loop stood still: evidence is void", {
+          event: "stall",
+          ms: Math.round(stalledMs),
+        });
+        this.links.discard();
+      },
       afterTurn: (result, now) => this.#afterTurn(result, now),
     });
   }
@@ -272,6 +281,7 @@ export class Node {
 
   #observe(events: readonly CoreEvent[]): Observation {
     const { config, messenger, localFaults, clock } = this.#options;
+    this.links.drain();
     const wall = new Date(clock.wallMs());
     return {
       links: this.links.linkEvidence(),
@@ -335,7 +345,9 @@ export class Node {
     const sentence = detail === "" ? why : `${why} (${detail})`;
     log.info(sentence, { event: "decision", rule, from, to, state: to, epoch: state.epoch, why });
     this.#note(rule, sentence, from, to);
-    if (to === "taking-over" && from !== "taking-over") this.#noteLoss();
+    if (to === "taking-over" && from === "standby" && !CONSENTED_RULES.includes(rule)) {
+      this.#noteLoss();
+    }
     this.#saveServing();
   }
 
@@ -418,8 +430,8 @@ export class Node {
   }
 
   async #tellYours(signal: AbortSignal): Promise<void> {
-    const { rule, why } = this.loop.state;
-    await this.#tell("yours", `${rule}: ${why} (${this.loop.state.detail})`, signal);
+    const { rule, why, detail } = this.loop.state;
+    await this.#tell("yours", `${rule}: ${detail === "" ? why : `${why} (${detail})`}`, signal);
   }
 
   async #tell(kind: PeerNotice["kind"], reason: string, signal: AbortSignal): Promise<void> {

@@ -104,12 +104,16 @@ export function createStepPerformer(deps: StepDeps): StepPerformer {
       case "fetch-astdb": {
         if (replicator === null) return;
         const running = await mustRest("not asked for a newer astdb");
-        return running ?? (await replicator.fetchAstdbIfNewer({ signal })).why;
+        if (running !== null) return running;
+        const { fetched, why } = await replicator.fetchAstdbIfNewer({ signal });
+        return `${fetched ? "fetched" : "not fetched"}: ${why}`;
       }
       case "install-astdb": {
         if (replicator === null) return;
         const running = await mustRest("no astdb installed");
-        return running ?? (await replicator.installReceivedAstdb({ signal })).why;
+        if (running !== null) return running;
+        const { installed, why } = await replicator.installReceivedAstdb({ signal });
+        return `${installed ? "installed" : "not installed"}: ${why}`;
       }
       case "send-astdb":
         await replicator?.sendAstdbAtRest({ signal, epoch: deps.epoch() });
