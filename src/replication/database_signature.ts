@@ -13,7 +13,7 @@ import { quoteLiteral } from "./database_connection.ts";
 import type { Signatures, TableSelection } from "./database_protocol.ts";
 import { schemaFingerprint } from "./database_schema.ts";
 
-/** Tables of history: they change with every call and are no configuration. */
+/** Tables that change with calls and with the logins of agents: no configuration. */
 const HISTORY = [
   "cel",
   "queue_log",

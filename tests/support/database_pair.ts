@@ -98,6 +98,15 @@ export async function receive(dump: DatabaseDump, path: string): Promise<void> {
   await dump.done;
 }
 
+/** Adds 10 MB that cannot be compressed: a dump then does not fit into the buffers on its way. */
+export async function addNoise(host: DatabaseHost): Promise<void> {
+  await host.cluster.psql(
+    LIVE,
+    `CREATE TABLE noise AS SELECT g AS id, (SELECT string_agg(gen_random_bytes(1000), '')
+       FROM generate_series(1, 1000) x WHERE g > 0) AS data FROM generate_series(1, 10) g`,
+  );
+}
+
 /** Waits until `condition` holds; fails after {@linkcode TEST_DEADLINE_MS}. */
 export async function eventually(
   what: string,
