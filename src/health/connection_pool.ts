@@ -5,7 +5,7 @@
  */
 
 import type { Clock } from "../os/clock.ts";
-import { type ConnectionDeadlines, ServedConnection } from "./http_connection.ts";
+import { type ConnectionDeadlines, ServedConnection } from "./served_connection.ts";
 
 /** After a failed accept (no descriptor left, most likely): time for others to end. */
 const ACCEPT_PAUSE_MS = 200;

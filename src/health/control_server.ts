@@ -7,7 +7,7 @@
 import { dirname } from "node:path";
 import { type Clock, systemClock } from "../os/clock.ts";
 import { ConnectionPool } from "./connection_pool.ts";
-import { DEADLINES } from "./http_connection.ts";
+import { DEADLINES } from "./served_connection.ts";
 
 /** Verbs that run at the same time. */
 const CONNECTIONS_MAX = 32;

@@ -7,7 +7,7 @@
 
 import { type Clock, systemClock } from "../os/clock.ts";
 import { ConnectionPool } from "./connection_pool.ts";
-import { type ConnectionDeadlines, DEADLINES } from "./http_connection.ts";
+import { type ConnectionDeadlines, DEADLINES } from "./served_connection.ts";
 
 /** Connections at the same time, over all addresses. When full, the longest waiting one makes room. */
 export const CONNECTIONS_MAX = 64;

@@ -4,7 +4,7 @@ import * as fc from "fast-check";
 import { sampleHealth, sampleStatus } from "../../tests/support/health_sample.ts";
 import { poll } from "../../tests/support/poll.ts";
 import { createApp, MESSAGE_PATH } from "./app.ts";
-import { type ConnectionDeadlines, DEADLINES } from "./http_connection.ts";
+import { type ConnectionDeadlines, DEADLINES } from "./served_connection.ts";
 import { CONNECTIONS_MAX, HealthServer, type HealthServerOptions } from "./server.ts";
 
 interface Running {

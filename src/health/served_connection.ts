@@ -9,14 +9,9 @@
  * @module
  */
 
-import {
-  contentLength,
-  HEAD_MAX_BYTES,
-  HttpGarbageError,
-  type HttpHead,
-  parseHead,
-} from "../os/http_head.ts";
+import { HEAD_MAX_BYTES } from "../os/http_head.ts";
 import { BODY_MAX_BYTES } from "./app.ts";
+import { RefusedRequest, type TakenRequest, takeRequest, toRequest } from "./http_request.ts";
 
 /** Deadlines of a connection, in milliseconds. */
 export interface ConnectionDeadlines {
@@ -41,22 +36,6 @@ export interface ServedConnectionOptions {
   readonly onError: (error: Error) => void;
   /** It waits for the next request from now on. */
   readonly onIdle: () => void;
-}
-
-interface Received {
-  readonly head: HttpHead;
-  readonly method: string;
-  readonly target: string;
-  readonly body: Uint8Array<ArrayBuffer>;
-  readonly keepAlive: boolean;
-}
-
-/** A request that is answered with `status` without asking the app. */
-class RefusedRequest extends Error {
-  override readonly name = "RefusedRequest";
-  constructor(readonly status: 400 | 413, why: string) {
-    super(why);
-  }
 }
 
 const encoder = new TextEncoder();
@@ -110,7 +89,7 @@ export class ServedConnection {
   }
 
   async #serveOne(): Promise<boolean> {
-    let received: Received | null;
+    let received: TakenRequest | null;
     try {
       received = await this.#receive();
     } catch (error) {
@@ -140,13 +119,13 @@ export class ServedConnection {
   }
 
   /** The next request; null when the other side has closed the connection between two requests. */
-  async #receive(): Promise<Received | null> {
+  async #receive(): Promise<TakenRequest | null> {
     this.#waiting = this.#have === 0;
     const { idleMs, requestMs } = this.#options.deadlines;
     let timer = this.#closeAfter(this.#waiting ? idleMs : requestMs);
     try {
       for (;;) {
-        const received = this.#have === 0 ? null : this.#parse();
+        const received = this.#have === 0 ? null : this.#take();
         if (received !== null) return received;
         const read = await this.#options.conn.read(this.#buffer.subarray(this.#have));
         if (read === null) {
@@ -170,29 +149,12 @@ export class ServedConnection {
   }
 
   /** A whole request out of the buffer, or null while bytes are missing. */
-  #parse(): Received | null {
-    const bytes = this.#buffer.subarray(0, this.#have);
-    try {
-      const head = parseHead(bytes);
-      if (head === null) return null;
-      const [, method, target, minor] =
-        /^([A-Z]{3,10}) (\/[\x21-\x7e]*) HTTP\/1\.([01])$/.exec(head.firstLine) ?? [];
-      if (method === undefined || target === undefined) {
-        throw new HttpGarbageError("its first line is not a request that is served here");
-      }
-      const length = contentLength(head);
-      if (length > BODY_MAX_BYTES) throw new RefusedRequest(413, "a body that is too long");
-      const end = head.length + length;
-      if (bytes.length < end) return null;
-      const body = this.#buffer.slice(head.length, end);
-      this.#buffer.copyWithin(0, end, this.#have);
-      this.#have -= end;
-      const keepAlive = minor === "1" && head.headers.get("connection")?.toLowerCase() !== "close";
-      return { head, method, target, body, keepAlive };
-    } catch (error) {
-      if (!(error instanceof HttpGarbageError)) throw error;
-      throw new RefusedRequest(400, `no HTTP request: ${error.message}`);
-    }
+  #take(): TakenRequest | null {
+    const taken = takeRequest(this.#buffer.subarray(0, this.#have));
+    if (taken === null) return null;
+    this.#buffer.copyWithin(0, taken.length, this.#have);
+    this.#have -= taken.length;
+    return taken;
   }
 
   async #stream(response: Response): Promise<void> {
@@ -258,19 +220,6 @@ const FRAMING: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
 ]);
-
-/** Null when the platform finds fault with it (methods such as CONNECT, a target that is no URL). */
-function toRequest({ head, method, target, body }: Received): Request | null {
-  try {
-    return new Request(`http://relais${target}`, {
-      method,
-      headers: [...head.headers],
-      ...(body.length === 0 || method === "GET" || method === "HEAD" ? {} : { body }),
-    });
-  } catch {
-    return null;
-  }
-}
 
 /** The other side went away, or a deadline closed the connection: everyday events. */
 function isGone(error: unknown): boolean {
