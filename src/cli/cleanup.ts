@@ -5,6 +5,7 @@
  * @module
  */
 
+import { rmSync } from "node:fs";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/types.ts";
 import { systemClock } from "../os/clock.ts";
@@ -31,7 +32,7 @@ export async function cleanup({ config: path, runDir, json }: {
     clock: systemClock,
   });
   const undone = await manager.cleanup();
-  Deno.removeSync(`${runDir}/serving.json`, { recursive: true });
+  rmSync(`${runDir}/serving.json`, { force: true });
   if (json) console.log(JSON.stringify({ ok: true, undone }));
   else console.log(undone.length === 0 ? "Nothing of relais was left here" : undone.join("\n"));
   return EXIT.ok;
