@@ -6,6 +6,7 @@
  * @module
  */
 
+import { systemClock } from "../os/clock.ts";
 import type { ProcessUser } from "../os/user.ts";
 import { spawnTool } from "../os/process.ts";
 
@@ -14,6 +15,9 @@ const MAX_STDERR_BYTES = 4096;
 
 /** How long a program may take to end after SIGTERM before it is killed, in milliseconds. */
 const TERM_GRACE_MS = 2000;
+
+/** How much of a pause a paced link may catch up on, in milliseconds. */
+const MAX_BURST_MS = 50;
 
 /** One program of a chain. */
 export interface Stage {
@@ -31,6 +35,8 @@ export interface PipelineOptions {
   readonly input?: ReadableStream<Uint8Array>;
   /** Aborting ends every program. */
   readonly signal: AbortSignal;
+  /** Most bytes per second between the first program and the second; default: no limit. */
+  readonly paceBytesPerSecond?: number;
 }
 
 /** A program of a chain did not end well. */
@@ -72,9 +78,10 @@ export function startPipeline(options: PipelineOptions): Pipeline {
   if (last === undefined) throw new TypeError("Cannot start a chain of no programs");
   const links: Promise<void>[] = [];
   let source = options.input;
-  for (const child of children) {
+  for (const [index, child] of children.entries()) {
     if (source !== undefined) {
-      const link = pump(source, child.stdin);
+      const pace = new Pace(index === 1 ? options.paceBytesPerSecond ?? Infinity : Infinity);
+      const link = pump(source, child.stdin, pace);
       link.catch(() => {
         // Told by `done`, once the exit statuses are known; a handler is needed at once.
       });
@@ -129,10 +136,29 @@ async function finish(
   if (failures.length > 0) throw new PipelineError(failures.join("; "));
 }
 
+/** Keeps a flow of bytes at or below a rate, whatever happened long ago. */
+class Pace {
+  readonly #bytesPerSecond: number;
+  /** When the bytes taken so far may have passed. */
+  #dueAt = systemClock.nowMs();
+
+  constructor(bytesPerSecond: number) {
+    this.#bytesPerSecond = bytesPerSecond;
+  }
+
+  /** Waits until `bytes` more may have passed. */
+  async take(bytes: number): Promise<void> {
+    const now = systemClock.nowMs();
+    this.#dueAt = Math.max(this.#dueAt, now - MAX_BURST_MS) + bytes / this.#bytesPerSecond * 1000;
+    if (this.#dueAt - now >= 1) await systemClock.sleep(this.#dueAt - now);
+  }
+}
+
 /** Hands everything on, at the pace of the slower side. */
 async function pump(
   from: ReadableStream<Uint8Array>,
   to: WritableStream<Uint8Array>,
+  pace: Pace,
 ): Promise<void> {
   const reader = from.getReader();
   const writer = to.getWriter();
@@ -141,6 +167,7 @@ async function pump(
       const { done, value } = await reader.read();
       if (done) break;
       await writer.write(value);
+      await pace.take(value.length);
     }
     await writer.close();
   } catch (cause) {

@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { ToolMissingError } from "../os/process.ts";
+import { startPipeline } from "./database_pipeline.ts";
+import type { Pipeline, Stage } from "./database_pipeline.ts";
+
+const ENV = { PATH: "/usr/bin:/bin" };
+
+function chain(
+  argvs: readonly (readonly string[])[],
+  more: {
+    input?: ReadableStream<Uint8Array>;
+    signal?: AbortSignal;
+    paceBytesPerSecond?: number;
+  } = {},
+): Pipeline {
+  const stages: Stage[] = argvs.map((argv) => ({ argv, env: ENV }));
+  return startPipeline({ stages, user: {}, signal: new AbortController().signal, ...more });
+}
+
+async function outcome(pipeline: Pipeline): Promise<string> {
+  const [text, done] = await Promise.allSettled([
+    new Response(pipeline.output).text(),
+    pipeline.done,
+  ]);
+  if (done.status === "rejected") throw done.reason;
+  return text.status === "fulfilled" ? text.value : String(text.reason);
+}
+
+Deno.test("startPipeline() feeds each program with the output of the one before", async () => {
+  const input = new Blob(["b\na\n"]).stream();
+  assert.equal(await outcome(chain([["sort"], ["tr", "a-z", "A-Z"]], { input })), "A\nB\n");
+});
+
+Deno.test("startPipeline() fails when any of the programs fails", async () => {
+  for (const argvs of [[["false"], ["cat"]], [["true"], ["false"]]]) {
+    await assert.rejects(outcome(chain(argvs)), /false exited with 1: \(no message\)/);
+  }
+  await assert.rejects(
+    outcome(chain([["ls", "/nowhere"], ["cat"]])),
+    /ls exited with 2: .*cannot access/,
+  );
+});
+
+Deno.test("startPipeline() fails when a program does not take all of its input", async () => {
+  const input = new Blob([new Uint8Array(2_000_000)]).stream();
+  await assert.rejects(outcome(chain([["cat"], ["true"]], { input })), /cat|all of the data/);
+});
+
+Deno.test("startPipeline() passes large data at the pace of the reader", async () => {
+  const size = 20_000_000;
+  const pipeline = chain([["head", "-c", String(size), "/dev/zero"], ["cat"]]);
+  let bytes = 0;
+  for await (const chunk of pipeline.output) bytes += chunk.length;
+  await pipeline.done;
+  assert.equal(bytes, size);
+});
+
+Deno.test("startPipeline() keeps the first program to the pace", async () => {
+  const from = performance.now();
+  const bytes = 1_000_000;
+  const source = ["head", "-c", String(bytes), "/dev/zero"];
+  const pipeline = chain([source, ["cat"]], { paceBytesPerSecond: 5_000_000 });
+  assert.equal((await outcome(pipeline)).length, bytes);
+  // At least this long, less the burst; a slow machine only takes longer.
+  assert.ok(performance.now() - from >= 140);
+});
+
+Deno.test("startPipeline() ends every program when it is aborted", async () => {
+  const stop = new AbortController();
+  const pipeline = chain([["sleep", "1000"], ["cat"]], { signal: stop.signal });
+  const outcomes = outcome(pipeline);
+  stop.abort(new Error("enough"));
+  await assert.rejects(outcomes, /enough/);
+});
+
+Deno.test("startPipeline() names a missing program and ends the others", async () => {
+  const input = new Blob(["x"]).stream();
+  assert.throws(() => chain([["cat"], ["relais-no-such-tool"]], { input }), ToolMissingError);
+  await input.cancel();
+});
