@@ -8,7 +8,15 @@
 
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from "node:fs";
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../os/clock.ts";
 import {
@@ -139,20 +147,21 @@ interface WholeFile {
 
 function readWhole(path: string): WholeFile | (AstdbReadResult & { readonly ok: false }) {
   let fd: number;
+  let seen: BigIntStats;
   try {
-    // NOFOLLOW and NONBLOCK: the asterisk user owns the directory; a link or a pipe is no astdb.
+    // The asterisk user owns the directory: a link or a pipe is no astdb. O_NOFOLLOW is not enough, as
+    // Deno with narrow permissions resolves links before it opens.
+    seen = lstatSync(path, { bigint: true });
+    if (!seen.isFile()) return { ok: false, fault: "unusable", reason: `${path} is not a file` };
     fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (cause) {
     const code = (cause as { readonly code?: unknown }).code;
     if (code === "ENOENT") return { ok: false, fault: "missing", reason: `there is no ${path}` };
-    if (code === "ELOOP") {
-      return { ok: false, fault: "unusable", reason: `${path} is a symbolic link` };
-    }
     throw cause;
   }
   try {
     const info = fstatSync(fd, { bigint: true });
-    if (!info.isFile()) return { ok: false, fault: "unusable", reason: `${path} is not a file` };
+    if (info.ino !== seen.ino || info.dev !== seen.dev) return unsettled(path);
     if (info.size > MAX_ASTDB_BYTES) {
       return { ok: false, fault: "unusable", reason: `${path} has ${info.size} bytes: too large` };
     }
