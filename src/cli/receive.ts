@@ -9,7 +9,7 @@ import { systemClock } from "../os/clock.ts";
 import { PostgresDatabase } from "../replication/database.ts";
 import { receive } from "../replication/receive.ts";
 import type { Permission, ReceiveGate } from "../replication/receive_gate.ts";
-import { Memory } from "../runtime/memory.ts";
+import { Memory, readBoot } from "../runtime/memory.ts";
 import { controlSocket, type Paths } from "../runtime/paths.ts";
 import { findRole } from "../runtime/preflight.ts";
 import { ControlClient } from "./control_client.ts";
@@ -25,7 +25,8 @@ export async function receiveVerb({ words, paths }: {
   const config = await loadConfig(paths.config);
   const warn = (text: string): void => console.error(`relais receive: ${text}`);
   const role = await findRole(config, {
-    known: new Memory({ ...paths, onTrouble: warn }).load()?.role ?? null,
+    known: new Memory({ ...paths, boot: readBoot(systemClock), onTrouble: warn }).load()?.role ??
+      null,
     clock: systemClock,
     signal: AbortSignal.timeout(ROLE_WAIT_MS),
     onWait: warn,

@@ -25,7 +25,7 @@ import { createServiceDriver } from "../services/driver.ts";
 import { VipManager } from "../vip/manager.ts";
 import { LinkMonitor } from "../vip/monitor.ts";
 import { createControl } from "./control.ts";
-import { bootId, Memory } from "./memory.ts";
+import { Memory, readBoot } from "./memory.ts";
 import { Node } from "./node.ts";
 import { controlSocket, type Paths } from "./paths.ts";
 import { findRole, missingTools } from "./preflight.ts";
@@ -71,7 +71,11 @@ export async function startDaemon({ paths, logLevel, signal }: DaemonOptions): P
     Deno.mkdirSync(folder, { recursive: true, mode: 0o755 });
   }
   const notifier = new Notifier({ trouble: (text) => log.warn(text) });
-  const memory = new Memory({ ...paths, onTrouble: (text) => log.warn(text) });
+  const memory = new Memory({
+    ...paths,
+    boot: readBoot(clock),
+    onTrouble: (text) => log.warn(text),
+  });
   const role = await findRole(config, {
     known: memory.load()?.role ?? null,
     clock,
@@ -92,7 +96,7 @@ async function build(config: LocalConfig, { paths, logLevel, memory, notifier }:
   readonly notifier: Notifier;
 }): Promise<Daemon> {
   const keys = readKeysIfThere(paths.key);
-  const identity = makeIdentity();
+  const identity = makeIdentity(memory.boot.id);
   const poller = new Poller({ onCallbackError: (error) => log.error(`${error}`) });
   poller.start();
   const port = config.heartbeat.httpPort;
@@ -254,11 +258,11 @@ function readKeysIfThere(path: string): readonly Uint8Array[] | null {
   return readKeys(path);
 }
 
-function makeIdentity(): Identity {
+function makeIdentity(bootId: string): Identity {
   const build = buildInfo();
   return {
     instanceId: crypto.randomUUID(),
-    bootId: bootId(),
+    bootId,
     version: build.label,
     denort: build.denort === "source" ? "none" : build.denort,
     pid: Deno.pid,

@@ -198,16 +198,21 @@ export class Links {
       view.nextPingAt = nextDue(view.nextPingAt, heartbeat.intervalMs, now);
       view.icmpSent++;
       this.pinger.ping(view.peerAddress, { onLink: true, source });
-    }
-    if (now >= view.nextWitnessAt && view.network.witnesses.length > 0) {
-      view.nextWitnessAt = nextDue(view.nextWitnessAt, heartbeat.witnessIntervalMs, now);
-      for (const witness of view.network.witnesses) {
-        this.pinger.ping(witness, { onLink: isOnLink(view.network, witness), source });
-      }
+      this.#pingWitnesses(view, now, source);
     }
     if (now >= view.nextHttpAt) {
       view.nextHttpAt = nextDue(view.nextHttpAt, heartbeat.httpIntervalMs, now);
       this.#http.probe(view.network.name, view.peerAddress);
+    }
+  }
+
+  /** Together with the echo to the peer: the replies then come together and wake the poller once. */
+  #pingWitnesses(view: LinkView, now: number, source: string): void {
+    const { intervalMs, witnessIntervalMs } = this.#config.heartbeat;
+    if (now + intervalMs / 2 < view.nextWitnessAt) return;
+    view.nextWitnessAt = nextDue(view.nextWitnessAt, witnessIntervalMs, now);
+    for (const witness of view.network.witnesses) {
+      this.pinger.ping(witness, { onLink: isOnLink(view.network, witness), source });
     }
   }
 

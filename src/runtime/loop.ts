@@ -17,7 +17,7 @@ import type { Clock } from "../os/clock.ts";
 export const FAST_TURN_MS = 20;
 
 /** Longest pause between two turns, whatever `interval_ms` is: deadlines are looked at in turns. */
-export const SLOW_TURN_MAX_MS = 100;
+export const SLOW_TURN_MAX_MS = 200;
 
 /** A dead peer's VIPs may fall silent this long after it: then the loop slows down again. */
 const URGENT_AFTER_DEATH_MS = 10_000;
@@ -50,7 +50,8 @@ export class Loop {
   #last: StepResult | null = null;
   #events: CoreEvent[] = [];
   #lastTurnAt: number;
-  #plannedPauseMs = 0;
+  /** When the timer is due; null: none is set. */
+  #dueAt: number | null = null;
   #lagMs = 0;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #kicked = false;
@@ -121,8 +122,9 @@ export class Loop {
   #turn(): void {
     if (!this.#running) return;
     const now = this.#options.clock.nowMs();
-    const late = now - this.#lastTurnAt - this.#plannedPauseMs;
-    this.#lagMs = Math.max(0, late);
+    // Also a turn that an event caused finds out that the timer should have fired long ago.
+    const late = this.#dueAt === null ? 0 : Math.max(0, now - this.#dueAt);
+    this.#lagMs = late;
     this.#lastTurnAt = now;
     if (late > this.stallThresholdMs) {
       this.#options.onStall(late);
@@ -132,7 +134,7 @@ export class Loop {
     for (let n = 1; n < TRANSITIONS_MAX && result.decision !== null; n++) result = this.#step(now);
     this.#last = result;
     this.#options.afterTurn(result, now);
-    if (this.#running) this.#schedule(result);
+    if (this.#running) this.#schedule(result, now);
   }
 
   #step(now: number): StepResult {
@@ -145,12 +147,15 @@ export class Loop {
     return result;
   }
 
-  #schedule(result: StepResult): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#plannedPauseMs = isUrgent(result, this.#options.config)
+  /** An earlier timer stays: turns that events cause must not disturb the beat of the heartbeat. */
+  #schedule(result: StepResult, now: number): void {
+    const pause = isUrgent(result, this.#options.config)
       ? FAST_TURN_MS
-      : Math.min(this.#options.config.intervalMs / 2, SLOW_TURN_MAX_MS);
-    this.#timer = setTimeout(() => this.#turn(), this.#plannedPauseMs);
+      : Math.min(this.#options.config.intervalMs, SLOW_TURN_MAX_MS);
+    if (this.#dueAt !== null && this.#dueAt > now && this.#dueAt <= now + pause) return;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#dueAt = now + pause;
+    this.#timer = setTimeout(() => this.#turn(), pause);
   }
 }
 

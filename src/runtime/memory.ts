@@ -8,6 +8,7 @@
 import { z } from "zod";
 import type { NodeState } from "../core/state.ts";
 import { STATE_NAMES } from "../core/types.ts";
+import type { Clock } from "../os/clock.ts";
 import { readKernelFile } from "../os/kernel_file.ts";
 
 const Persisted = z.object({
@@ -34,18 +35,26 @@ export interface Previous {
   readonly agoMs: number;
 }
 
-/** Milliseconds since this host booted (/proc/uptime). */
-export function hostUptimeMs(): number {
-  return Number.parseFloat(readKernelFile("/proc/uptime")) * 1000;
+/** What the kernel says of this boot; read once, as it does not change. */
+export interface Boot {
+  /** The kernel's random id of this boot. */
+  readonly id: string;
+  /** Milliseconds since the host booted: monotonic, the same for all processes of a boot. */
+  uptimeMs(): number;
 }
 
-/** The kernel's random id of this boot. */
-export function bootId(): string {
-  return readKernelFile("/proc/sys/kernel/random/boot_id").trim();
+/** Reads /proc once; the uptime goes on by the monotonic clock. */
+export function readBoot(clock: Clock): Boot {
+  const offset = Number.parseFloat(readKernelFile("/proc/uptime")) * 1000 - clock.nowMs();
+  return {
+    id: readKernelFile("/proc/sys/kernel/random/boot_id").trim(),
+    uptimeMs: () => clock.nowMs() + offset,
+  };
 }
 
 /** Reads and writes both files; writes are small, synchronous and atomic. */
 export class Memory {
+  readonly boot: Boot;
   readonly #statePath: string;
   readonly #servingPath: string;
   readonly #onTrouble: (message: string) => void;
@@ -53,8 +62,10 @@ export class Memory {
   constructor(options: {
     readonly stateDir: string;
     readonly runDir: string;
+    readonly boot: Boot;
     readonly onTrouble: (message: string) => void;
   }) {
+    this.boot = options.boot;
     this.#statePath = `${options.stateDir}/state.json`;
     this.#servingPath = `${options.runDir}/serving.json`;
     this.#onTrouble = options.onTrouble;
@@ -77,16 +88,16 @@ export class Memory {
       version: 1,
       state: state.name,
       epoch: state.epoch,
-      bootId: bootId(),
-      uptimeMs: hostUptimeMs(),
+      bootId: this.boot.id,
+      uptimeMs: this.boot.uptimeMs(),
     }, { sync: false });
   }
 
   /** What the previous daemon of this boot was doing; null if there was none. */
   previous(): Previous | null {
     const found = this.#read(this.#servingPath, Serving);
-    if (found === null || found.bootId !== bootId()) return null;
-    return { state: found.state, agoMs: Math.max(0, hostUptimeMs() - found.uptimeMs) };
+    if (found === null || found.bootId !== this.boot.id) return null;
+    return { state: found.state, agoMs: Math.max(0, this.boot.uptimeMs() - found.uptimeMs) };
   }
 
   #read<T>(path: string, schema: z.ZodType<T>): T | null {

@@ -24,7 +24,7 @@ import { History } from "./history.ts";
 import { IdleWatch, isWindowOpen } from "./idle.ts";
 import { Links } from "./links.ts";
 import { Loop } from "./loop.ts";
-import { hostUptimeMs, type Memory } from "./memory.ts";
+import type { Memory } from "./memory.ts";
 import { judgeNotice, type Taken } from "./peer_talk.ts";
 import { ServicesWatch } from "./services_watch.ts";
 import { type Identity, isServing, makeHealth, makeStatus, peerMismatch } from "./status.ts";
@@ -39,11 +39,11 @@ const CONSENTED_RULES: readonly string[] = ["S-NOTICE", "M-BACK"];
 /** A leaving node waits this long for its last words to arrive and its addresses to go. */
 const FAREWELL_MS = 2000;
 /** Word for the next daemon of this boot is renewed this often while serving. */
-const SERVING_EVERY_MS = 500;
+const SERVING_EVERY_MS = 1000;
 /** With VIPs, what a dead daemon held is adoptable as long as the kernel still holds the addresses. */
 const ADOPT_WITH_VIPS_MS = 10_000;
 /** How long the status of the data sets is kept before it is read again. */
-const DATA_SETS_FRESH_MS = 500;
+const DATA_SETS_FRESH_MS = 5000;
 /** The telling of one notice, all tries together. */
 const TELL_MS = 1500;
 
@@ -217,7 +217,8 @@ export class Node {
   health(): HealthBody {
     const result = this.#result();
     const { config, identity } = this.#options;
-    return makeHealth({ config, identity, result, dataSets: this.#dataSets() }, this.#seq++);
+    const dataSets = this.#dataSets({ maxAgeMs: DATA_SETS_FRESH_MS });
+    return makeHealth({ config, identity, result, dataSets }, this.#seq++);
   }
 
   /** The status document. */
@@ -232,7 +233,7 @@ export class Node {
       httpCounters: (network) => this.links.httpCounters(network),
       report: this.links.report,
       serviceNames: driver.names,
-      dataSets: this.#dataSets(),
+      dataSets: this.#dataSets({ maxAgeMs: 0 }),
       goal: this.#runner.current,
       history: this.history.entries,
       alerts: this.#allAlerts(),
@@ -254,11 +255,11 @@ export class Node {
     return { ...last, state: this.loop.state };
   }
 
-  #dataSets(): StatusDocument["dataSets"] {
+  #dataSets({ maxAgeMs }: { readonly maxAgeMs: number }): StatusDocument["dataSets"] {
     const { replicator, clock } = this.#options;
     const now = clock.nowMs();
     // The peer asks for our health several times a second; the states of the sets are files.
-    if (now - this.#setsReadAt >= DATA_SETS_FRESH_MS) {
+    if (now - this.#setsReadAt >= maxAgeMs) {
       this.#setsReadAt = now;
       this.#sets = replicator === null ? [] : dataSetStatus(replicator.status());
     }
@@ -289,7 +290,7 @@ export class Node {
       vips: this.links.vipEvidence(this.keeper.held),
       services: this.services.evidence,
       adoptable: this.#adoptable,
-      hostUptimeMs: hostUptimeMs(),
+      hostUptimeMs: this.#options.memory.boot.uptimeMs(),
       idle: this.#idle.idle,
       failbackWindowOpen: isWindowOpen(
         config.failback.window,
@@ -394,7 +395,8 @@ export class Node {
   }
 
   #saveServing(): void {
-    this.#nextServingAt = this.#options.clock.nowMs() + SERVING_EVERY_MS;
+    this.#nextServingAt = this.#options.clock.nowMs() +
+      Math.min(SERVING_EVERY_MS, this.#options.config.heartbeat.deadAfterMs / 3);
     try {
       this.#options.memory.saveServing(this.loop.state);
     } catch (error) {
