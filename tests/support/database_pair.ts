@@ -49,13 +49,14 @@ export interface DatabasePair extends AsyncDisposable {
 export async function databasePair(options: { rows: number }): Promise<DatabasePair> {
   const stack = new AsyncDisposableStack();
   try {
-    const { seams } = stack.use(await sourceSeams());
-    const directory = await Deno.makeTempDir({ prefix: "relais-spool-" });
-    stack.defer(() => Deno.remove(directory, { recursive: true }));
-    const [master, slave] = await Promise.all([
-      host(stack, seams, { rows: options.rows }),
-      host(stack, seams, { rows: 100, users: 60, address: "192.0.2.2" }),
-    ]);
+    const clusters = [stack.use(await TestCluster.start()), stack.use(await TestCluster.start())];
+    const [first, second] = clusters as [TestCluster, TestCluster];
+    // Below a cluster's directory, so that its keeper removes them whatever happens to this process.
+    const [directory, cache] = [`${first.directory}/spool`, `${first.directory}/deno`];
+    await Promise.all([Deno.mkdir(directory), Deno.mkdir(cache)]);
+    const seams = await sourceSeams(cache);
+    const master = await host(first, seams, { rows: options.rows });
+    const slave = await host(second, seams, { rows: 100, users: 60, address: "192.0.2.2" });
     const copy = async (): Promise<SetDetail> => {
       const file = `${directory}/spool`;
       const dump = await master.source().dump(dumpOptions());
@@ -120,11 +121,10 @@ export async function eventually(
 }
 
 async function host(
-  stack: AsyncDisposableStack,
+  cluster: TestCluster,
   seams: DatabaseSeams,
   options: { readonly rows: number; readonly users?: number; readonly address?: string },
 ): Promise<DatabaseHost> {
-  const cluster = stack.use(await TestCluster.start());
   const run = (database: string, script: string): Promise<string> => cluster.psql(database, script);
   await createXivoDatabase(run, options);
   const self = Deno.uid() === 0 ? "root" : cluster.osUser;

@@ -122,6 +122,8 @@ export class TestCluster implements AsyncDisposable {
       stdin: "piped",
       stdout: "null",
       stderr: "null",
+      // Deno kills its other children when it ends in disorder; a kill of the group must not reach it either.
+      detached: true,
     }).spawn();
     this.#keeper = child;
     await this.#answering();
