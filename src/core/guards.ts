@@ -39,6 +39,14 @@ export function bootIsOver({ s, seen, config }: Context): boolean {
   return s.everHeard || seen.hostUptimeMs >= config.bootGraceMs;
 }
 
+/**
+ * A peer whose host answers and whose relais does not: its relais was heard before, or this host is up long
+ * enough. After a power cut the kernel of the other host answers echoes long before its relais runs.
+ */
+export function daemonHadTimeToStart({ seen, config }: Context): boolean {
+  return seen.peer !== null || seen.hostUptimeMs >= config.bootGraceMs;
+}
+
 /** The peer lives, does not serve and is in one of `states`, by its word since we are in ours. */
 export function peerRestsIn({ s, state }: Context, states: readonly StateName[]): boolean {
   return s.peer !== null && s.verdict !== "dead" && s.peer.receivedAt > state.since &&
@@ -51,9 +59,12 @@ export function peerIsIdleTooLong({ state, now, config }: Context): boolean {
     now - Math.max(state.peerIdleSince, state.since) >= config.deadAfterMs * VACANT_DEAD_TIMES;
 }
 
-/** A word of the peer that is still waiting. */
-export function noticeIs({ state }: Context, kind: "yours" | "leaving"): boolean {
-  return state.notice?.kind === kind;
+/**
+ * The peer's word "yours" waits to be acted upon. It may have waited up to ten seconds (a join was in
+ * progress): by now this node may be the one that is cut off.
+ */
+export function wasGivenTheService({ state, s }: Context): boolean {
+  return state.notice?.kind === "yours" && !s.isolated;
 }
 
 /**

@@ -102,7 +102,7 @@ export function assess(
     isolatedWhy,
     hearsWitness,
     vipsSilent: vips.length === 0 ||
-      (reachable.length > 0 &&
+      (reachable.length > 0 && answered.length === 0 &&
         reachable.every((vip) => vip.heldByMe || vip.unansweredProbes >= PROBES_FOR_SILENCE)),
     vipsHeldByPeer: answered.filter((vip) => vip.lastAnswerBy === "peer"),
     vipsHeldByStranger: answered.filter((vip) => vip.lastAnswerBy === "stranger"),
@@ -138,7 +138,7 @@ function whyIsolated(
   if (cut.length > 0) return `no carrier on ${cut.join(", ")} and the peer is silent`;
   if (!links.some((link) => link.hasWitness)) return "";
   if (hearsWitness) return "";
-  if (state.peerDiedFirst && state.name === "active") return "";
+  if (state.peerDiedFirst && (state.name === "active" || state.name === "taking-over")) return "";
   return "neither the peer nor any witness answers on any network";
 }
 

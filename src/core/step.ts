@@ -166,7 +166,7 @@ function keepLatches(
     peerUnfitSince: since(state.peerUnfitSince, alive && !peer.fit),
     networkUnfitSince: since(state.networkUnfitSince, s.networkFaults.length > 0),
     servicesUnfitSince: since(state.servicesUnfitSince, s.serviceFaults.length > 0),
-    peerDiedFirst: s.silentMs < config.isolatedAfterMs
+    peerDiedFirst: s.everHeard && s.silentMs < config.isolatedAfterMs
       ? false
       : state.peerDiedFirst || (s.verdict === "dead" && s.hearsWitness && seen.links.length > 0),
     stalledMs: state.name === "active" || state.name === "taking-over" ||

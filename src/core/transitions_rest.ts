@@ -6,18 +6,23 @@
 
 import {
   bootIsOver,
+  daemonHadTimeToStart,
   fitOrAlone,
   goalDone,
   goalFailed,
-  noticeIs,
   peerIsGone,
   peerIsIdleTooLong,
   peerRestsIn,
   vipsAreFree,
+  wasGivenTheService,
 } from "./guards.ts";
 import { goal, type Rule } from "./rule.ts";
+import type { Situation } from "./situation.ts";
 
-/** A goal that runs longer than this is lost: the sum of its steps' deadlines is below it by far. */
+/**
+ * A goal that runs longer than this is lost, whatever its steps may still have: each step has a deadline
+ * of its own, but with many units their sum is hours, and nobody waits that long for a telephone.
+ */
 export const GOAL_DEADLINE_MS = 600_000;
 
 /** How long a failed node rests before it tries again by itself. */
@@ -79,8 +84,8 @@ export const STANDBY_RULES: readonly Rule[] = [
     id: "S-NOTICE",
     role: "slave",
     from: ["standby"],
-    when: "the peer gave the service to me",
-    guard: (c) => noticeIs(c, "yours"),
+    when: "the peer gave the service to me, and I am not isolated",
+    guard: wasGivenTheService,
     to: "taking-over",
     actions: () => [goal("take")],
     why: "the master gave the service to me",
@@ -91,8 +96,8 @@ export const STANDBY_RULES: readonly Rule[] = [
     id: "M-BACK",
     role: "master",
     from: ["standby"],
-    when: "the peer gave the service to me",
-    guard: (c) => noticeIs(c, "yours"),
+    when: "the peer gave the service to me, and I am not isolated",
+    guard: wasGivenTheService,
     to: "taking-over",
     actions: () => [goal("take")],
     why: "the slave gave the service back",
@@ -124,8 +129,9 @@ export const STANDBY_RULES: readonly Rule[] = [
     id: "S-LOST",
     role: "slave",
     from: ["standby"],
-    when: "the peer's host answers echoes, its relais does not, and nobody answers for its VIPs",
-    guard: (c) => c.s.daemonLost && c.s.hasVips && vipsAreFree(c),
+    when:
+      "the peer's host answers echoes, its relais does not (and not because both just boot), and nobody answers for its VIPs",
+    guard: (c) => c.s.daemonLost && c.s.hasVips && vipsAreFree(c) && daemonHadTimeToStart(c),
     to: "taking-over",
     actions: () => [goal("take")],
     why: "the master's host answers, but its relais is gone and nobody answers for the VIPs",
@@ -135,7 +141,7 @@ export const STANDBY_RULES: readonly Rule[] = [
     role: "slave",
     from: ["standby"],
     when:
-      "the peer lives, is unfit, failed or in maintenance without serving, for long, and let go",
+      "the peer lives but has not been serving for long, nobody answers for the VIPs, and I am fit",
     guard: (c) =>
       peerIsIdleTooLong(c) && vipsAreFree(c) && c.s.unfitReasons.length === 0 &&
       peerRestsIn(c, ["standby", "failed", "maintenance", "isolated", "rejoining", "starting"]),
@@ -156,22 +162,39 @@ export const STANDBY_RULES: readonly Rule[] = [
     everyMs: 60_000,
     actions: ({ s }) => [{
       type: "alert",
-      text: `The master does not answer, but ${
-        [...s.vipsHeldByPeer, ...s.vipsHeldByStranger]
-          .map((vip) => `${vip.lastAnswerMac} (${vip.lastAnswerBy}) still answers for ${vip.vip}`)
-          .join(", ")
-      }: no takeover. Look at the path between the two hosts`,
+      text: `The master does not answer, but ${holders(s)}: no takeover. ` +
+        (s.vipsHeldByPeer.length > 0
+          ? "Look at the path between the two hosts"
+          : "Find that host and take the address away from it"),
     }],
-    why: "the VIPs are still answered: the path is broken, not the master",
+    why: "the VIPs are still answered: never a second holder",
+  },
+  {
+    id: "M-HOLD",
+    role: "master",
+    from: ["standby"],
+    when: "the peer does not serve, for long, but somebody still answers for the VIPs",
+    guard: (c) =>
+      (c.s.verdict === "dead" || c.s.daemonLost || peerIsIdleTooLong(c)) && !c.s.isolated &&
+      c.s.vipsHeldByPeer.length + c.s.vipsHeldByStranger.length > 0,
+    to: "stay",
+    everyMs: 60_000,
+    actions: ({ s }) => [{
+      type: "alert",
+      text: `The slave does not serve, but ${holders(s)}: not mounted. ` +
+        "Find that host and take the address away from it",
+    }],
+    why: "the VIPs are answered by another host: never a second holder",
   },
   {
     id: "M-SERVE",
     role: "master",
     from: ["standby"],
-    when: "nobody serves: the peer is dead or at rest, and nobody answers for the VIPs",
+    when:
+      "nobody serves: the peer is dead, without its relais, leaving or at rest, and nobody answers for the VIPs",
     guard: (c) =>
       vipsAreFree(c) && fitOrAlone(c) &&
-      (peerIsGone(c) || (c.s.daemonLost && c.s.hasVips) || c.state.peerLeftAt !== null ||
+      (peerIsGone(c) || c.s.daemonLost || c.state.peerLeftAt !== null ||
         peerRestsIn(c, ["standby", "failed", "maintenance"]) ||
         (peerIsIdleTooLong(c) && peerRestsIn(c, ["isolated", "rejoining", "starting"]))),
     to: "taking-over",
@@ -179,6 +202,13 @@ export const STANDBY_RULES: readonly Rule[] = [
     why: "nobody holds the VIPs and the slave does not serve",
   },
 ];
+
+/** Who answers for which VIP, for an alert. */
+function holders(s: Situation): string {
+  return [...s.vipsHeldByPeer, ...s.vipsHeldByStranger]
+    .map((vip) => `${vip.lastAnswerMac} (${vip.lastAnswerBy}) still answers for ${vip.vip}`)
+    .join(", ");
+}
 
 /**
  * Why the master gave decides whether the way back waits for an operator: after a planned switchover he
@@ -198,7 +228,8 @@ export const ISOLATED_RULES: readonly Rule[] = [
     when: "the network is back, my services still run, and nobody else has taken the service",
     guard: (c) =>
       vipsAreFree(c) && c.seen.services.running === "all" && fitOrAlone(c) &&
-      (peerIsGone(c) || peerRestsIn(c, ["standby", "failed", "maintenance"])),
+      (peerIsGone(c) || (c.s.daemonLost && (c.s.hasVips || c.config.role === "master")) ||
+        peerRestsIn(c, ["standby", "failed", "maintenance"])),
     to: "taking-over",
     actions: () => [goal("take")],
     why:
@@ -208,12 +239,13 @@ export const ISOLATED_RULES: readonly Rule[] = [
     id: "N-REJOIN",
     role: "both",
     from: ["isolated"],
-    when: "the network is back and the peer was heard, or is dead",
+    when: "the network is back and the peer was heard, or is dead, or only its host answers",
     guard: ({ s, seen }) =>
       !s.isolated && s.networkUp &&
       (s.peer !== null
         ? s.peer.serving || seen.services.running !== "all" || s.peer.state === "isolated"
-        : s.verdict === "dead" && seen.services.running !== "all"),
+        : (s.verdict === "dead" && seen.services.running !== "all") ||
+          (s.daemonLost && (seen.services.running !== "all" || !s.hasVips))),
     to: "rejoining",
     actions: ({ s }) => [goal("join", { fetch: s.peer !== null })],
     why: "the network is back: come to rest, ask the peer",
@@ -225,9 +257,11 @@ export const FAILED_RULES: readonly Rule[] = [
   {
     id: "N-STUCK",
     role: "both",
-    from: ["rejoining", "taking-over", "handing-back"],
+    from: ["rejoining", "taking-over", "handing-back", "failed"],
     when: `a goal runs longer than ${GOAL_DEADLINE_MS / 60_000} minutes`,
-    guard: ({ state, now }) => now - state.since >= GOAL_DEADLINE_MS,
+    guard: ({ state, now }) =>
+      now - state.since >= GOAL_DEADLINE_MS &&
+      (state.name !== "failed" || state.goal?.outcome === "running"),
     to: "failed",
     actions: () => [{ type: "cancel-goal" }, { type: "drop-vips" }, goal("join")],
     why: "a goal did not end within its deadline",

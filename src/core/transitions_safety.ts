@@ -34,9 +34,10 @@ export const SAFETY_RULES: readonly Rule[] = [
   {
     id: "S-YIELD",
     role: "slave",
-    from: ["active", "taking-over"],
-    when: "the master's MAC speaks for a VIP that I hold, or the master says that it serves",
-    guard: peerServesToo,
+    from: ["active", "taking-over", "handing-back"],
+    when:
+      "the master's MAC speaks for a VIP that I hold, or the master says that it serves while I have not let go",
+    guard: (c) => peerServesToo(c) && (c.state.name !== "handing-back" || c.s.holdsVip),
     to: "rejoining",
     actions: () => [{ type: "cancel-goal" }, { type: "drop-vips" }, goal("join")],
     why: "the master serves too: the slave yields, VIPs first",

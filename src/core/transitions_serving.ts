@@ -135,8 +135,11 @@ export const HANDING_RULES: readonly Rule[] = [
     id: "N-GAVE-UNHEARD",
     role: "both",
     from: ["handing-back"],
-    when: "I let go, but the peer did not confirm the word",
-    guard: (c) => goalFailed(c) && STEPS_AFTER_LETTING_GO.includes(c.state.goal?.failedStep ?? ""),
+    when: "I let go, but the peer did not confirm the word, or its MAC answers for a VIP already",
+    guard: (c) =>
+      goalFailed(c) &&
+      (STEPS_AFTER_LETTING_GO.includes(c.state.goal?.failedStep ?? "") ||
+        c.s.vipsHeldByPeer.some((vip) => !vip.heldByMe)),
     to: "rejoining",
     actions: () => [{ type: "drop-vips" }, goal("join")],
     why: "let go, but the peer did not confirm: whoever sees the VIPs free takes them",

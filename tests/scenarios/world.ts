@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { StepTrace } from "../../src/core/invariants.ts";
 import { initialState, type NodeState } from "../../src/core/state.ts";
 import { step } from "../../src/core/step.ts";
 import {
@@ -67,8 +68,16 @@ export class World {
   #mismatch = false;
   #uptimeMs = 10_000_000;
   #idle: boolean | null = null;
+  #windowOpen = true;
+  #fault: string | null = null;
+  readonly #onStep: (trace: StepTrace) => void;
 
-  constructor(line: string) {
+  /**
+   * @param line the first line of a scenario, e.g. `node slave epoch=4`
+   * @param onStep sees each step as it was made
+   */
+  constructor(line: string, onStep: (trace: StepTrace) => void = () => {}) {
+    this.#onStep = onStep;
     const { words, values } = parse(line);
     const role = words[1] as Role;
     if (words[0] !== "node" || (role !== "master" && role !== "slave")) {
@@ -121,6 +130,16 @@ export class World {
       version: "test",
       fingerprint: "same",
     };
+  }
+
+  /** The node's memory now. */
+  get state(): NodeState {
+    return this.#state;
+  }
+
+  /** The peer says that it serves. */
+  get peerServes(): boolean {
+    return this.#peer.serving;
   }
 
   /** Carries out one command line and returns what the node decided meanwhile. */
@@ -194,8 +213,10 @@ export class World {
       this.#hear();
       this.#endGoal();
       for (let n = 0; n < 8; n++) {
-        const result = step(this.#state, this.#observe(), this.#now, this.#config);
+        const [before, seen, now, config] = [this.#state, this.#observe(), this.#now, this.#config];
+        const result = step(before, seen, now, config);
         this.#state = result.state;
+        this.#onStep({ before, seen, now, config, result });
         if (result.decision === null) break;
         const { rule, from, to, detail } = result.decision;
         const actions = result.actions.map((action) => this.#act(action)).join(", ");
@@ -250,10 +271,10 @@ export class World {
       adoptable: this.#adoptable,
       hostUptimeMs: this.#uptimeMs + this.#now,
       idle: this.#idle,
-      failbackWindowOpen: true,
+      failbackWindowOpen: this.#windowOpen,
       peerMismatch: this.#mismatch ? "the peer runs another configuration" : null,
       hasKey: this.#key,
-      localFaults: [],
+      localFaults: this.#fault === null ? [] : [this.#fault],
       events,
     };
   }
@@ -349,7 +370,10 @@ export class World {
     } else if (name === "key") this.#key = yes;
     else if (name === "mismatch") this.#mismatch = yes;
     else if (name === "idle") this.#idle = yes;
-    else throw new SyntaxError(`Cannot set "${name}": no such flag`);
+    else if (name === "window") this.#windowOpen = yes;
+    else if (name === "fault") {
+      this.#fault = yes ? "pg_dump is missing: apt install postgresql-client" : null;
+    } else throw new SyntaxError(`Cannot set "${name}": no such flag`);
   }
 
   #each(names: readonly string[], change: (network: Network) => void): void {
