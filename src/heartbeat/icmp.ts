@@ -23,7 +23,7 @@ const TOKEN_LENGTH = 8;
 /** For people who look at the packets; the kernel's own ping shows its pattern there. */
 const LABEL = new TextEncoder().encode("relais\0\0");
 
-/** Called for each accepted reply: who answered, round trip in ms, monotonic time of reading it. */
+/** Called for each accepted reply: who answered, round trip in ms, monotonic time of its arrival. */
 export type ReplyCallback = (address: string, rttMs: number, atMs: number) => void;
 
 /** How one request is sent; see `SendOptions` in `icmp_socket.ts`. */
@@ -54,8 +54,11 @@ interface Outstanding {
 export class IcmpPinger {
   readonly counters: IcmpCounters = { sent: 0, received: 0, ignored: 0, sendErrors: 0 };
   readonly #clock: Clock;
-  readonly #poller: Poller;
-  readonly #sockets = new Map<Family, { socket: IcmpSocket; registration: PollRegistration }>();
+  readonly #poller: Poller | null;
+  readonly #sockets = new Map<
+    Family,
+    { socket: IcmpSocket; registration: PollRegistration | null }
+  >();
   readonly #identifier: number;
   readonly #payload: Uint8Array;
   readonly #outstanding = new Map<number, Outstanding>();
@@ -67,9 +70,11 @@ export class IcmpPinger {
    * Opens the IPv4 socket at once, so that a missing privilege shows at start; the IPv6 one at the
    * first IPv6 address.
    *
+   * @param options.poller null: replies are taken by {@linkcode drain} only. A caller that turns at a
+   *   steady beat anyway is spared a wake-up per reply; the kernel stamps their arrival
    * @throws {SocketError} e.g. `EPERM` without CAP_NET_RAW
    */
-  constructor(options: { readonly poller: Poller; readonly clock: Clock }) {
+  constructor(options: { readonly poller: Poller | null; readonly clock: Clock }) {
     this.#clock = options.clock;
     this.#poller = options.poller;
     const random = crypto.getRandomValues(new Uint8Array(TOKEN_LENGTH + 2));
@@ -132,7 +137,7 @@ export class IcmpPinger {
   /** Closes the sockets; nothing is reported afterwards. */
   close(): void {
     for (const { socket, registration } of this.#sockets.values()) {
-      registration.close();
+      registration?.close();
       socket.close();
     }
     this.#sockets.clear();
@@ -157,7 +162,7 @@ export class IcmpPinger {
     if (known !== undefined) return known.socket;
     const socket = new IcmpSocket(family);
     // A raw socket that is not connected has no errors of its own; a dropped one is only silent.
-    const registration = this.#poller.add(socket.fd, () => this.#receive(socket));
+    const registration = this.#poller?.add(socket.fd, () => this.#receive(socket)) ?? null;
     this.#sockets.set(family, { socket, registration });
     return socket;
   }
@@ -188,8 +193,9 @@ export class IcmpPinger {
         continue;
       }
       this.counters.received++;
-      const now = this.#clock.nowMs();
-      for (const callback of this.#callbacks) callback(request.address, now - request.sentAt, now);
+      const arrivedAt = Math.max(request.sentAt, this.#clock.nowMs() - socket.ageMs());
+      const rttMs = arrivedAt - request.sentAt;
+      for (const callback of this.#callbacks) callback(request.address, rttMs, arrivedAt);
     }
   }
 

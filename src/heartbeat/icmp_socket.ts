@@ -58,6 +58,7 @@ export class IcmpSocket {
     }, family === 4 ? "ICMP" : "ICMPv6");
     try {
       os.setSocketOption(this.fd, echoReplyFilter(family), "the ICMP filter");
+      os.packetAgeMs(this.fd);
     } catch (error) {
       os.closeSocket(this.fd);
       throw error;
@@ -88,6 +89,11 @@ export class IcmpSocket {
     }
     const message = icmpOfIpv4Packet(bytes);
     return message === null ? "garbage" : { source: formatIp(this.#from.slice(4, 8)), message };
+  }
+
+  /** Milliseconds since the message that was taken last arrived in the kernel; 0 when not known. */
+  ageMs(): number {
+    return os.packetAgeMs(this.fd) ?? 0;
   }
 
   /** Closes the descriptor. */

@@ -31,6 +31,10 @@ const SYMBOLS = {
    * socklen_t *addrlen);` recvfrom(2)
    */
   recvfrom: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "buffer"], result: "isize" },
+  /** `int ioctl(int fd, unsigned long request, ...);` ioctl(2), with a pointer as its argument */
+  ioctl: { parameters: ["i32", "u64", "buffer"], result: "i32" },
+  /** `int clock_gettime(clockid_t clk_id, struct timespec *tp);` clock_gettime(2) */
+  clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
   /** `int close(int fd);` close(2) */
   close: { parameters: ["i32"], result: "i32" },
   /** `int eventfd(unsigned int initval, int flags);` eventfd(2) */

@@ -206,3 +206,25 @@ export function receiveFrom(
   );
   return got < 0 ? -lastErrno() : got;
 }
+
+/** `SIOCGSTAMPNS` of <asm-generic/sockios.h>: a `struct timespec` of CLOCK_REALTIME. */
+const SIOCGSTAMPNS = 0x8907n;
+const CLOCK_REALTIME = 0;
+/** An age beyond this is a step of the wall clock, not a wait in the socket. */
+const PACKET_AGE_MAX_MS = 10_000;
+
+/**
+ * How long ago the packet that was taken last from `fd` arrived in the kernel, milliseconds; null when it
+ * is not known. The first call on a socket switches the stamps on (socket(7)) and knows nothing yet.
+ */
+export function packetAgeMs(fd: number): number | null {
+  const { ioctl, clock_gettime } = libc();
+  const stamp = new BigInt64Array(2);
+  if (ioctl(fd, SIOCGSTAMPNS, stamp) !== 0) return null;
+  const now = new BigInt64Array(2);
+  if (clock_gettime(CLOCK_REALTIME, now) !== 0) return null;
+  const [sec = 0n, nsec = 0n] = stamp;
+  const [nowSec = 0n, nowNsec = 0n] = now;
+  const age = Number(nowSec - sec) * 1000 + Number(nowNsec - nsec) / 1e6;
+  return age >= 0 && age < PACKET_AGE_MAX_MS ? age : null;
+}

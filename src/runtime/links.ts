@@ -16,7 +16,6 @@ import { type HealthBody, peerReport } from "../health/types.ts";
 import { HttpProbe } from "../heartbeat/http_probe.ts";
 import { IcmpPinger } from "../heartbeat/icmp.ts";
 import type { Clock } from "../os/clock.ts";
-import type { Poller } from "../os/poller.ts";
 import type { InterfaceInfo } from "../vip/iproute.ts";
 
 /** Pace of VIP probes while their answer matters now. */
@@ -52,7 +51,6 @@ export interface LinkView {
 export interface LinksOptions {
   readonly config: LocalConfig;
   readonly clock: Clock;
-  readonly poller: Poller;
   /** Something was heard that the core may be waiting for. */
   readonly onNews: () => void;
 }
@@ -90,7 +88,7 @@ export class Links {
       lastVipProbeAt: -Infinity,
       nextPeerMacAt: now,
     }));
-    this.pinger = new IcmpPinger({ poller: options.poller, clock: options.clock });
+    this.pinger = new IcmpPinger({ poller: null, clock: options.clock });
     this.pinger.onReply((address, rttMs, atMs) => this.#onEcho(address, rttMs, atMs));
     this.#http = new HttpProbe({
       clock: options.clock,

@@ -104,7 +104,7 @@ export class Node {
     const news = (): void => this.loop.kick();
     this.alerts = new Alerts({ clock, onNew: (text) => log.warn(text, { event: "alert" }) });
     this.history = new History({ stateDir: options.stateDir, onTrouble: trouble });
-    this.links = new Links({ config, clock, poller, onNews: news });
+    this.links = new Links({ config, clock, onNews: news });
     this.keeper = new VipKeeper({
       config,
       clock,
