@@ -125,21 +125,13 @@ export class DatabaseWorker {
   }
 
   async #watch(): Promise<void> {
-    const [answers, , status] = await Promise.all([
-      this.#readAnswers().then(() => null, (error: unknown) => {
-        this.#kill();
-        return error;
-      }),
-      this.#readStderr(),
-      this.#child.status,
-    ]);
+    const answers = this.#readAnswers().catch((error: unknown) => {
+      this.#fail(new DatabaseWorkerError(`the database worker answers nonsense: ${String(error)}`));
+    });
+    const [status] = await Promise.all([this.#child.status, answers, this.#readStderr()]);
     const said = this.#stderr.trim() || "(no message)";
     const how = status.signal ?? `exit status ${status.code}`;
-    this.#fail(
-      new DatabaseWorkerError(
-        `the database worker ended (${how}): ${answers === null ? said : String(answers)}`,
-      ),
-    );
+    this.#fail(new DatabaseWorkerError(`the database worker ended (${how}): ${said}`));
   }
 
   async #readAnswers(): Promise<void> {
