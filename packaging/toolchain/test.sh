@@ -44,8 +44,13 @@ run_stage() {
 stage_build() { run_stage build "$toolchain/build.sh"; }
 stage_check() { run_stage check "$toolchain/check.sh"; }
 # All tests but those that need the binary or a machine of their own, so that none is forgotten.
+# Listed by hand: with an "exclude" in deno.json, `deno test --ignore` does not ignore (2.6.8).
 stage_unit() {
-  run_tests unit 1800 src tests --ignore=tests/netns,tests/binary,tests/lab,tests/bench,tests/demo
+  local -a files
+  mapfile -t files < <(find src tests -name '*_test.ts' \
+    -not -path 'tests/netns/*' -not -path 'tests/binary/*' -not -path 'tests/lab/*' \
+    -not -path 'tests/bench/*' -not -path 'tests/demo/*' | sort)
+  run_tests unit 1800 "${files[@]}"
 }
 stage_netns() {
   if [[ $(id -u) != 0 ]]; then

@@ -49,7 +49,7 @@ Deno.test("a compiled program has the permissions of relais, no more, and knows 
     postgres: "ENOENT",
     udp: "sip",
     run: "Linux\n",
-    system: [true, Deno.uid()],
+    system: [true, Deno.uid(), true],
     kernelFile: "Linux\n",
     log: "logged",
     notify: false,

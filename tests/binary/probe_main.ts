@@ -12,6 +12,7 @@ import postgres from "postgres";
 import { parse } from "smol-toml";
 import { z } from "zod";
 import { createSocket } from "node:dgram";
+import { statfs } from "node:fs/promises";
 import { backup, DatabaseSync } from "node:sqlite";
 import { buildInfo } from "../../src/build_info.ts";
 import { readKernelFile } from "../../src/os/kernel_file.ts";
@@ -62,7 +63,11 @@ const PROBES: Readonly<Record<string, () => unknown>> = {
       socket.bind(0, "127.0.0.1", () => socket.send("sip", socket.address().port, "127.0.0.1"));
     }),
   run: async () => (await run(["uname", "-s"], { deadlineMs: 10_000 })).stdout,
-  system: () => [Deno.networkInterfaces().length > 0, Deno.uid()],
+  system: async () => [
+    Deno.networkInterfaces().length > 0,
+    Deno.uid(),
+    (await statfs(directory)).bsize > 0,
+  ],
   kernelFile: () => readKernelFile("/proc/sys/kernel/ostype"),
   log: async () => {
     configureLog();
