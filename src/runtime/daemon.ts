@@ -141,6 +141,7 @@ async function build(config: LocalConfig, { paths, logLevel, memory, notifier }:
     }),
   });
   for (const text of missing) node.alerts.raise(text);
+  tidyDatabase(config, node);
   const monitor = new LinkMonitor({
     clock,
     onChange: () => node.keeper.refresh(),
@@ -245,6 +246,16 @@ function createReplicator(
     peerAddresses: () => node()?.links.peerAddresses() ?? [],
     mayRead: () => mayRead(node()?.loop.last ?? null),
     database: database === null ? null : new PostgresDatabase(database),
+  });
+}
+
+/** After a crash in the middle of an installation: one complete database, nothing else. Takes its time. */
+function tidyDatabase(config: LocalConfig, node: Node): void {
+  const { database } = config.replication;
+  if (database === null) return;
+  new PostgresDatabase(database).cleanupLeftovers().catch((error: unknown) => {
+    const why = error instanceof Error ? error.message : String(error);
+    node.alerts.raise(`Leftovers of database copies were not looked for: ${why}`);
   });
 }
 

@@ -83,6 +83,7 @@ export class Node {
   #adoptable = false;
   #nextServingAt = 0;
   #seq = 0;
+  #takenEpoch: number | null = null;
   #persistedEpoch: number;
   #sets: StatusDocument["dataSets"] = [];
   #setsReadAt = -Infinity;
@@ -208,8 +209,11 @@ export class Node {
   take(notice: PeerNotice): Taken {
     const { last } = this.loop;
     if (last === null) return { accepted: false, text: "this node is starting" };
-    const taken = judgeNotice(notice, last);
-    if (taken.accepted) this.loop.push({ type: "notice", notice });
+    const taken = judgeNotice(notice, { ...last, state: this.loop.state }, this.#takenEpoch);
+    const isRepeated = notice.kind === "yours" && this.loop.state.name !== "standby";
+    if (!taken.accepted || isRepeated) return taken;
+    if (notice.kind === "yours") this.#takenEpoch = notice.epoch;
+    this.loop.push({ type: "notice", notice });
     return taken;
   }
 

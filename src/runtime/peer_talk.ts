@@ -19,20 +19,44 @@ export interface Taken {
 /**
  * Whether a notice of the peer can be acted upon now. Pure: the answer goes back with the message, so that
  * a node that let go knows at once whether its word was taken.
+ *
+ * @param takenEpoch epoch of the last "yours" that was accepted
  */
-export function judgeNotice(notice: Pick<PeerNotice, "kind">, result: StepResult): Taken {
+export function judgeNotice(
+  notice: Pick<PeerNotice, "kind" | "epoch">,
+  result: StepResult,
+  takenEpoch: number | null,
+): Taken {
   const { state, situation } = result;
   switch (notice.kind) {
     case "yours":
-      return state.name === "standby" && !state.stopAsked
-        ? { accepted: true, text: "taking over" }
-        : { accepted: false, text: `this node is ${state.name}, not in standby` };
+      return judgeYours(notice, state, takenEpoch);
     case "leaving":
       return { accepted: true, text: "noted" };
     case "request-switchover":
     case "request-failback":
       return judgeHandOver(state.name, situation.peerCannotTakePlanned);
   }
+}
+
+/**
+ * The word that the service is ours. It may come twice, when the answer to the first was lost; and never
+ * from an earlier time: whoever served since then raised the epoch.
+ */
+function judgeYours(
+  { epoch }: Pick<PeerNotice, "epoch">,
+  state: StepResult["state"],
+  takenEpoch: number | null,
+): Taken {
+  if (epoch === takenEpoch && (state.name === "taking-over" || state.name === "active")) {
+    return { accepted: true, text: "taking over already" };
+  }
+  if (state.name !== "standby" || state.stopAsked) {
+    return { accepted: false, text: `this node is ${state.name}, not in standby` };
+  }
+  return epoch < state.epoch
+    ? { accepted: false, text: `epoch ${epoch} is over: this node knows of epoch ${state.epoch}` }
+    : { accepted: true, text: "taking over" };
 }
 
 /** Whether this node can hand over now, with the reason why not. */

@@ -53,12 +53,17 @@ export class ServicesWatch {
     };
   }
 
-  /** Asks the driver now. A driver that cannot be asked leaves the state `unknown`. */
+  /**
+   * Asks the driver, after what is being asked: that answer may be older than a start or stop that the
+   * caller has just seen done. A driver that cannot be asked leaves the state `unknown`.
+   */
   read(): Promise<ServicesEvidence["running"]> {
-    this.#reading ??= this.#read().finally(() => {
-      this.#reading = null;
+    const before = this.#reading?.catch(() => {}) ?? Promise.resolve(); // Told to its own caller.
+    const mine = before.then(() => this.#read()).finally(() => {
+      if (this.#reading === mine) this.#reading = null;
     });
-    return this.#reading;
+    this.#reading = mine;
+    return mine;
   }
 
   /** Starts or stops the telephony check. */
@@ -99,7 +104,7 @@ export class ServicesWatch {
 
   /** Reads when due; called after each turn. */
   pace(now: number, serving: boolean): void {
-    if (now < this.#nextReadAt) return;
+    if (now < this.#nextReadAt || this.#reading !== null) return;
     this.#nextReadAt = now + (serving ? READ_SERVING_MS : READ_RESTING_MS);
     this.read().catch((error: unknown) => {
       this.#options.onTrouble(error instanceof Error ? error.message : String(error));
