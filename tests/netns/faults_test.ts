@@ -105,7 +105,8 @@ Deno.test("a VIP that somebody removes by hand is mounted again, and the log nam
   await using client = await cluster.observe();
   await untilServes(cluster, master, client);
   await client.mark("removed");
-  await master.host.exec(["ip", "addr", "del", `${lab.vip(0)}/24`, "dev", "eth0"]);
+  const mounted = (await master.addresses()).find((each) => each.startsWith(`${lab.vip(0)}/`));
+  await master.host.exec(["ip", "addr", "del", mounted ?? lab.vip(0), "dev", "eth0"]);
   await poll(async () => (await heldVips(cluster, master)).includes(lab.vip(0)), {
     deadlineMs: 5_000,
     everyMs: 10,
@@ -167,6 +168,40 @@ Deno.test("a master that is cut off drops its VIPs before the slave mounts them"
   await cluster.untilNormal(DEADLINE_MS);
 });
 
+Deno.test("a master whose cables were out for long comes back to rest, not to service", async () => {
+  await using cluster = await startedCluster({
+    config: {
+      data: false,
+      heartbeat: ['preset = "balanced"'],
+      failback: ['mode = "manual"'],
+    },
+  });
+  const { master, slave } = cluster;
+  await using client = await cluster.observe();
+  await using watcher = await cluster.watch();
+  await untilServes(cluster, master, client);
+  await master.host.cable("pull");
+  await master.untilState("isolated", DEADLINE_MS);
+  await untilServes(cluster, slave, client);
+  await master.waitFor(({ peer, node }) => peer.verdict === "dead" && node.stateForMs > 5_000, {
+    deadlineMs: DEADLINE_MS,
+    what: "a slave that seems dead from there",
+  });
+  await watcher.mark("plugged");
+  await master.host.cable("plug");
+  await master.waitFor(({ node, ready }) => node.state === "standby" && ready, {
+    deadlineMs: DEADLINE_MS,
+    what: "rest",
+  });
+  const { history } = (await master.status())!;
+  assert.ok(
+    !history.some(({ rule }) => rule === "N-RETURN"),
+    "silence of a dead cable is no proof",
+  );
+  assert.equal((await slave.status())!.node.state, "active");
+  await assertNeverTwoHolders(watcher);
+});
+
 Deno.test("the path between the hosts is broken but the VIP is answered: no takeover, an alert", async () => {
   await using cluster = await startedCluster({ config: { data: false } });
   const { lab, master, slave } = cluster;
@@ -174,8 +209,13 @@ Deno.test("the path between the hosts is broken but the VIP is answered: no take
   await untilServes(cluster, master, client);
   await client.mark("split");
   // Every echo and HTTP between the hosts is dropped, ARP is not.
-  const rules = `table ip split { chain in { type filter hook input priority 0;
-    ip saddr { ${lab.address("slave", 0)}, ${lab.address("slave", 1)} } drop; } }`;
+  const rules = `table ip split {
+    chain in {
+      type filter hook input priority 0
+      ip saddr { ${lab.address("slave", 0)}, ${lab.address("slave", 1)} } drop
+    }
+  }
+`;
   await master.host.exec(["nft", "-f", "-"], { stdin: rules });
   await slave.waitFor(
     ({ node, alerts, peer }) =>

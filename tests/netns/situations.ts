@@ -6,6 +6,7 @@
  */
 
 import assert from "node:assert/strict";
+import { StatusDocument } from "../../src/health/types.ts";
 import { Cluster, type ClusterOptions } from "../support/cluster.ts";
 import type { Observer } from "../support/observer.ts";
 import { PBX_COMMANDS } from "../support/pbx.ts";
@@ -77,27 +78,18 @@ export async function askFor(cluster: Cluster, user: string): Promise<number> {
   return (await callable(cluster.lab.client, { user, server: cluster.lab.vip(0) })).status;
 }
 
-/** Waits until the node has received a data set whose source was read after `sinceWallMs`. */
+/** Waits until the node has received a data set. */
 export async function untilReceived(
   host: RelaisHost,
   set: "astdb" | "database" | "files",
-  sinceWallMs = 0,
 ): Promise<void> {
   await host.waitFor(
     ({ dataSets }) =>
       dataSets.some((each) =>
-        each.set === set && each.snapshot !== null && Date.parse(each.snapshot) >= sinceWallMs
+        each.set === set && each.direction === "received" && each.ageMs !== null
       ),
     { deadlineMs: DEADLINE_MS, what: `the received ${set}` },
   );
-}
-
-/** Waits until `relais status` of the host shows an alert that matches. */
-export async function untilAlert(host: RelaisHost, pattern: RegExp): Promise<void> {
-  await host.waitFor(({ alerts }) => alerts.some((alert) => pattern.test(alert)), {
-    deadlineMs: DEADLINE_MS,
-    what: `an alert like ${pattern}`,
-  });
 }
 
 /** Never did two hosts answer for the VIP at a time, as far as the watcher saw. */
@@ -105,4 +97,22 @@ export async function assertNeverTwoHolders(watcher: Observer): Promise<void> {
   for (const { phase, targets } of await watcher.report()) {
     assert.equal(targets.arp?.answeredByTwo, 0, `two holders in phase ${phase}`);
   }
+}
+
+/** What `relais status --json` prints on that host. */
+export async function statusByCli(host: RelaisHost): Promise<StatusDocument> {
+  const { code, stdout, stderr } = await host.relais(["status", "--json"]);
+  assert.equal(code, 0, stderr);
+  return StatusDocument.parse(JSON.parse(stdout));
+}
+
+/** The line of one data set in a status. */
+export function dataSet(
+  { dataSets }: StatusDocument,
+  set: "astdb" | "database" | "files",
+  direction: "sent" | "received",
+): StatusDocument["dataSets"][number] {
+  const found = dataSets.find((each) => each.set === set && each.direction === direction);
+  assert.ok(found !== undefined, `${set} ${direction} is in the status`);
+  return found;
 }
