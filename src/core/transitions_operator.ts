@@ -39,7 +39,16 @@ export const OPERATOR_RULES: readonly Rule[] = [
   {
     id: "X-LEAVE",
     role: "both",
-    from: ["starting", "rejoining", "standby", "active", "isolated", "failed", "maintenance"],
+    from: [
+      "starting",
+      "rejoining",
+      "standby",
+      "taking-over",
+      "active",
+      "isolated",
+      "failed",
+      "maintenance",
+    ],
     when: "the daemon is asked to end and there is nothing to hand over, or nobody to take it",
     guard: ({ state }) => state.stopAsked,
     to: "starting",

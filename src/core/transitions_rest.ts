@@ -201,6 +201,23 @@ export const STANDBY_RULES: readonly Rule[] = [
     actions: ({ s }) => [goal("take", { fetch: s.peer !== null })],
     why: "nobody holds the VIPs and the slave does not serve",
   },
+  {
+    id: "N-STRAY",
+    role: "both",
+    from: ["standby"],
+    when: "services run here although this node does not serve",
+    guard: ({ seen }) => seen.services.running === "all" || seen.services.running === "some",
+    to: "rejoining",
+    actions: () => [
+      {
+        type: "alert",
+        text: "Services were started on this node, which does not serve, by something else than " +
+          "relais: stopped again. Find what starts them (boot, cron, a package upgrade, somebody)",
+      },
+      goal("join"),
+    ],
+    why: "services run on the node that does not serve: they are stopped again",
+  },
 ];
 
 /** Who answers for which VIP, for an alert. */

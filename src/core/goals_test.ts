@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { type GoalOptions, goalSteps, type StepName, STEPS_AFTER_LETTING_GO } from "./goals.ts";
+import type { GoalName } from "./types.ts";
+
+const PLAIN: GoalOptions = { fetch: false, urgent: false };
+const GOALS: readonly GoalName[] = ["join", "take", "hand-over", "repair"];
+
+function names(goal: GoalName, options: Partial<GoalOptions> = {}): StepName[] {
+  return goalSteps(goal, { ...PLAIN, ...options }).map(({ name }) => name);
+}
+
+/** `first` stands before `then`. */
+function assertOrder(steps: readonly StepName[], first: StepName, then: StepName): void {
+  assert.ok(steps.includes(first) && steps.includes(then), steps.join());
+  assert.ok(steps.indexOf(first) < steps.indexOf(then), `${first} before ${then}: ${steps.join()}`);
+}
+
+Deno.test("goalSteps() of each goal say why each step stands at its place", () => {
+  for (const goal of GOALS) {
+    for (const { why } of goalSteps(goal, { fetch: true, urgent: false })) {
+      assert.ok(why.length > 3);
+      assert.doesNotMatch(why, /\.$/);
+    }
+  }
+});
+
+Deno.test("goalSteps(join) drop the VIPs before they stop the services (B2, S2)", () => {
+  assert.deepEqual(names("join"), ["drop-vips", "stop-services", "close-gate"]);
+  assert.deepEqual(names("join", { fetch: true }).at(-1), "fetch-astdb");
+});
+
+Deno.test("goalSteps(take) persist the epoch before anything is served", () => {
+  assert.equal(names("take")[0], "persist-epoch");
+});
+
+Deno.test("goalSteps(take) mount and announce first, services last (M1, S1, B3)", () => {
+  const steps = names("take");
+  assertOrder(steps, "mount-vips", "announce");
+  assertOrder(steps, "announce", "start-services");
+  assertOrder(steps, "start-services", "check-health");
+  assert.equal(steps.at(-1), "announce");
+});
+
+Deno.test("goalSteps(take) fetch and install the astdb before services read it (M3, M4)", () => {
+  const steps = names("take", { fetch: true });
+  assertOrder(steps, "fetch-astdb", "install-astdb");
+  assertOrder(steps, "install-astdb", "start-services");
+  assert.ok(!names("take").includes("fetch-astdb"));
+});
+
+Deno.test("goalSteps(take) let no failed data step stand in the way of the service", () => {
+  for (const { name, onFailure } of goalSteps("take", { fetch: true, urgent: false })) {
+    if (name.endsWith("astdb") || name === "announce") assert.equal(onFailure, "go-on", name);
+  }
+});
+
+Deno.test("goalSteps(hand-over) prove the transport before they stop anything", () => {
+  assert.equal(names("hand-over")[0], "check-transport");
+});
+
+Deno.test("goalSteps(hand-over) send data at rest, drop the VIPs, then give the word (S2, M4, L2)", () => {
+  const steps = names("hand-over");
+  for (const data of ["send-astdb", "send-files"] as const) {
+    assertOrder(steps, "stop-services", data);
+    assertOrder(steps, data, "tell-yours");
+  }
+  assertOrder(steps, "drop-vips", "tell-yours");
+  assert.equal(steps.at(-1), "tell-yours");
+});
+
+Deno.test("goalSteps(hand-over) when urgent go also if data cannot travel", () => {
+  const urgent = goalSteps("hand-over", { fetch: false, urgent: true });
+  assert.ok(!urgent.some(({ name }) => name === "check-transport"));
+  const astdb = (steps: typeof urgent): string | undefined =>
+    steps.find(({ name }) => name === "send-astdb")?.onFailure;
+  assert.equal(astdb(urgent), "go-on");
+  assert.equal(astdb(goalSteps("hand-over", PLAIN)), "fail");
+});
+
+Deno.test("STEPS_AFTER_LETTING_GO are the end of hand-over, from drop-vips on", () => {
+  const steps = names("hand-over");
+  assert.deepEqual(steps.slice(steps.indexOf("drop-vips")), [...STEPS_AFTER_LETTING_GO]);
+});
+
+Deno.test("goalSteps(repair) touch no VIP and no data", () => {
+  assert.deepEqual(names("repair"), ["open-gate", "start-services", "check-health"]);
+});
