@@ -93,10 +93,10 @@ export function seenCase(changes: Partial<Observation> = {}): Observation {
   };
 }
 
-/** A memory in that state, ten minutes old. */
+/** A memory in that state, one minute old. */
 export function stateCase(changes: Partial<NodeState> = {}): NodeState {
   return {
-    ...initialState(NOW - 600_000, { epoch: 3, failbackHeld: false }),
+    ...initialState(NOW - 60_000, { epoch: 3, failbackHeld: false }),
     name: "standby",
     ...changes,
   };
