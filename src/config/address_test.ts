@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { isIPv4, isIPv6 } from "node:net";
 import fc from "fast-check";
+import { canonicalIp } from "../os/ip_bytes.ts";
 import {
   bitsOf,
   broadcastAddress,
-  canonicalIp,
   contains,
   formatCidr,
   formatIp,

@@ -6,7 +6,8 @@
  */
 
 import { z } from "zod";
-import { canonicalIp, kindOf, parseIp } from "./address.ts";
+import { canonicalIp } from "../os/ip_bytes.ts";
+import { kindOf, parseIp } from "./address.ts";
 import { type IssueList, joinKey } from "./issues.ts";
 
 /** The keys of one table of the file. */

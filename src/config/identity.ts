@@ -6,7 +6,7 @@
  */
 
 import type { CoreConfig, Role } from "../core/types.ts";
-import { canonicalIp } from "./address.ts";
+import { canonicalIp } from "../os/ip_bytes.ts";
 import type { Config, LocalConfig } from "./types.ts";
 
 /** This host is neither or both of the configured hosts. */

@@ -1,14 +1,19 @@
 /**
- * IP addresses as bytes: what goes into packets. Text is what people and the configuration use.
+ * IP addresses as bytes: what goes into packets. The only place that reads and writes their text; strict,
+ * since two readings of one address on two hosts would be two different clusters. Pure.
  *
  * @module
  */
 
+/** The longest text of an address: eight groups, the last two of them as dotted decimal (RFC 4291). */
+const MAX_TEXT_LENGTH = 45;
+
 /**
  * The 4 or 16 bytes of an address in text form, network order; null when it is not an address. No zone
- * (`%eth0`), no prefix length, no IPv4 with leading zeros.
+ * (`%eth0`), no prefix length, no IPv4 with leading zeros or less than four numbers.
  */
 export function parseIp(text: string): Uint8Array<ArrayBuffer> | null {
+  if (text.length > MAX_TEXT_LENGTH) return null;
   return text.includes(":") ? parseIpv6(text) : parseIpv4(text);
 }
 
@@ -25,7 +30,8 @@ export function ipBytes(text: string): Uint8Array<ArrayBuffer> {
 
 /**
  * Canonical text of an address: dotted decimal, or RFC 5952 (lower case, the longest run of zero groups
- * shortened, the first of equals, never a single group).
+ * shortened, the first of equals, never a single group; an IPv4-mapped address ends in dotted decimal,
+ * section 5). It is what `ip -json` prints.
  *
  * @throws {TypeError} when `bytes` has neither 4 nor 16 bytes
  */
@@ -33,6 +39,9 @@ export function formatIp(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join(".");
   if (bytes.length !== 16) throw new TypeError(`Cannot format ${bytes.length} bytes as an address`);
   const groups = Array.from({ length: 8 }, (_, i) => (bytes[2 * i]! << 8) | bytes[2 * i + 1]!);
+  if (groups[5] === 0xffff && groups.slice(0, 5).every((group) => group === 0)) {
+    return `::ffff:${bytes.subarray(12).join(".")}`;
+  }
   let best = { start: -1, length: 1 };
   for (let start = 0; start < 8; start++) {
     let end = start;
@@ -43,6 +52,26 @@ export function formatIp(bytes: Uint8Array): string {
   if (best.start < 0) return hex.join(":");
   const head = hex.slice(0, best.start).join(":");
   return `${head}::${hex.slice(best.start + best.length).join(":")}`;
+}
+
+/** Canonical text of `text`; null when it is no address. */
+export function canonicalIp(text: string): string | null {
+  const bytes = parseIp(text);
+  return bytes === null ? null : formatIp(bytes);
+}
+
+/** An address of 4 or 16 bytes as an unsigned number of 32 or 128 bits. */
+export function ipToValue(bytes: Uint8Array): bigint {
+  return bytes.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+}
+
+/** The bytes of an address that is given as an unsigned number of 32 or 128 bits. */
+export function ipFromValue(value: bigint, family: 4 | 6): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(family === 4 ? 4 : 16);
+  for (let i = bytes.length - 1, rest = value; i >= 0; i--, rest >>= 8n) {
+    bytes[i] = Number(rest & 0xffn);
+  }
+  return bytes;
 }
 
 /** Whether two byte strings are equal. */

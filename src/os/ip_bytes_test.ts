@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { formatIp, ipBytes, parseIp } from "./ip_bytes.ts";
+import { canonicalIp, formatIp, ipBytes, ipFromValue, ipToValue, parseIp } from "./ip_bytes.ts";
 
 Deno.test("formatIp() writes the canonical text of RFC 5952", () => {
   const cases: [string, string][] = [
@@ -12,7 +12,9 @@ Deno.test("formatIp() writes the canonical text of RFC 5952", () => {
     ["2001:db8:0:1:1:1:1:1", "2001:db8:0:1:1:1:1:1"],
     ["2001:0:0:1:0:0:0:1", "2001:0:0:1::1"],
     ["2001:db8::1:0:0:1", "2001:db8::1:0:0:1"],
-    ["::ffff:192.0.2.1", "::ffff:c000:201"],
+    ["::ffff:c000:201", "::ffff:192.0.2.1"],
+    ["::ffff:0:1", "::ffff:0.0.0.1"],
+    ["::1:ffff:c000:201", "::1:ffff:c000:201"],
   ];
   for (const [text, canonical] of cases) assert.equal(formatIp(ipBytes(text)), canonical);
 });
@@ -38,7 +40,10 @@ Deno.test("parseIp() refuses what is not an address", () => {
     " 1.2.3.4",
     "1.2.3.4.5",
   ];
-  for (const text of bad) assert.equal(parseIp(text), null, text);
+  for (const text of bad) {
+    assert.equal(parseIp(text), null, text);
+    assert.equal(canonicalIp(text), null, text);
+  }
 });
 
 Deno.test("parseIp() takes back what formatIp() wrote", () => {
@@ -50,6 +55,18 @@ Deno.test("parseIp() takes back what formatIp() wrote", () => {
       .map((list) => Uint8Array.from(list)),
   );
   fc.assert(fc.property(bytes, (b) => assert.deepEqual(parseIp(formatIp(b)), Uint8Array.from(b))));
+});
+
+Deno.test("ipToValue() and ipFromValue() are each other's inverse", () => {
+  assert.equal(ipToValue(ipBytes("1.2.3.4")), 0x01020304n);
+  assert.equal(ipToValue(ipBytes("fd00::b")), (0xfd00n << 112n) + 11n);
+  const bytes = fc.constantFrom(4, 16).chain((length) =>
+    fc.uint8Array({ minLength: length, maxLength: length })
+  );
+  fc.assert(fc.property(bytes, (b) => {
+    const family = b.length === 4 ? 4 : 6;
+    assert.deepEqual(ipFromValue(ipToValue(b), family), Uint8Array.from(b));
+  }));
 });
 
 Deno.test("parseIp() never throws", () => {

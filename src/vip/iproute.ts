@@ -6,6 +6,7 @@
  */
 
 import { z } from "zod";
+import { canonicalIp } from "../os/ip_bytes.ts";
 import { run } from "../os/process.ts";
 import { ROUTE_PROTOCOL } from "./mark.ts";
 
@@ -263,10 +264,9 @@ export function parseRoutes(json: string, protocol: number | null): readonly Rou
   });
 }
 
-/** The text that this program compares: IPv6 as RFC 5952 writes it. */
+/** The text that this program compares: IPv6 as RFC 5952 writes it; what is no address stays as it is. */
 export function canonicalAddress(address: string): string {
-  if (!address.includes(":")) return address;
-  return new URL(`http://[${address}]/`).hostname.slice(1, -1);
+  return canonicalIp(address) ?? address;
 }
 
 /** `default` and bare hosts written as prefixes, IPv6 as RFC 5952 writes it. */
