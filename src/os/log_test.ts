@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { parseJournalEntry } from "../../tests/support/journal_entry.ts";
+import { TempDirectory } from "../../tests/support/temp_directory.ts";
 import { UnixReceiver } from "../../tests/support/unix_receiver.ts";
 import type { Clock } from "./clock.ts";
 import { libc } from "./libc.ts";
@@ -51,7 +52,8 @@ Deno.test("getLog() writes logfmt lines with area, context and fields", async ()
 });
 
 Deno.test("getLog() sends fields and priorities to the journal's socket", async () => {
-  const socket = `${Deno.makeTempDirSync({ prefix: "relais-journal-" })}/socket`;
+  using directory = new TempDirectory();
+  const socket = `${directory.path}/socket`;
   using receiver = new UnixReceiver(socket);
   const out = new Collector();
   configureLog({ format: "journal", journalSocket: socket, out });
@@ -75,7 +77,8 @@ Deno.test("getLog() sends fields and priorities to the journal's socket", async 
 });
 
 Deno.test("getLog() falls back to prefixed lines while the journal is away", async () => {
-  const socket = `${Deno.makeTempDirSync({ prefix: "relais-journal-" })}/socket`;
+  using directory = new TempDirectory();
+  const socket = `${directory.path}/socket`;
   const out = new Collector();
   configureLog({ format: "journal", journalSocket: socket, out });
   getLog("core").info("one");

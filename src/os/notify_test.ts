@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { TempDirectory } from "../../tests/support/temp_directory.ts";
 import { UnixReceiver } from "../../tests/support/unix_receiver.ts";
 import { readKernelFile } from "./kernel_file.ts";
 import { libc } from "./libc.ts";
@@ -9,13 +10,14 @@ libc();
 readKernelFile("/proc/uptime");
 
 const NAMES = {
-  path: (): string => `${Deno.makeTempDirSync({ prefix: "relais-notify-" })}/notify`,
+  path: (directory: TempDirectory): string => `${directory.path}/notify`,
   abstract: (): string => `@relais-notify-${crypto.randomUUID()}`,
 };
 
 for (const [kind, makeName] of Object.entries(NAMES)) {
   Deno.test(`Notifier.notify() reaches a real socket with a name of kind ${kind}`, () => {
-    const name = makeName();
+    using directory = new TempDirectory();
+    const name = makeName(directory);
     using receiver = new UnixReceiver(name);
     using notifier = new Notifier({ environment: { NOTIFY_SOCKET: name } });
     assert.equal(notifier.enabled, true);
@@ -57,7 +59,8 @@ Deno.test("Notifier does nothing without NOTIFY_SOCKET", () => {
 });
 
 Deno.test("Notifier.notify() tells a failure once and goes on when the socket comes back", () => {
-  const name = NAMES.path();
+  using directory = new TempDirectory();
+  const name = NAMES.path(directory);
   const troubles: string[] = [];
   using notifier = new Notifier({
     environment: { NOTIFY_SOCKET: name },

@@ -8,6 +8,7 @@
 import assert from "node:assert/strict";
 import config from "../../deno.json" with { type: "json" };
 import { run, runOk } from "../../src/os/process.ts";
+import { TempDirectory } from "../support/temp_directory.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const BUILD = `${ROOT}packaging/toolchain/build.sh`;
@@ -15,18 +16,15 @@ const SECRET = "not for relais";
 
 /** Compiles the probe, runs it once, and leaves nothing behind. */
 async function probe(): Promise<Record<string, unknown>> {
-  const directory = Deno.makeTempDirSync({ prefix: "relais-probe-" });
-  try {
-    const env = { RELAIS_MAIN: "tests/binary/probe_main.ts", RELAIS_OUT: `${directory}/probe` };
-    await runOk([BUILD], { deadlineMs: 300_000, env });
-    const { stdout } = await runOk([`${directory}/probe`, directory], {
-      deadlineMs: 60_000,
-      env: { AWS_SECRET_ACCESS_KEY: SECRET },
-    });
-    return JSON.parse(stdout);
-  } finally {
-    Deno.removeSync(directory, { recursive: true });
-  }
+  using directory = new TempDirectory();
+  const program = `${directory.path}/probe`;
+  const env = { RELAIS_MAIN: "tests/binary/probe_main.ts", RELAIS_OUT: program };
+  await runOk([BUILD], { deadlineMs: 300_000, env });
+  const { stdout } = await runOk([program, directory.path], {
+    deadlineMs: 60_000,
+    env: { AWS_SECRET_ACCESS_KEY: SECRET },
+  });
+  return JSON.parse(stdout);
 }
 
 Deno.test("a compiled program has the permissions of relais, no more, and knows its build", async () => {
@@ -87,12 +85,13 @@ Deno.test("a build for an architecture without denort says what is missing", asy
 });
 
 Deno.test("a build with a DENORT_BIN that does not exist says so", async () => {
+  using directory = new TempDirectory();
   const result = await run([BUILD], {
     deadlineMs: 300_000,
     env: {
       DENORT_BIN: "/nonexistent/denort",
       RELAIS_MAIN: "tests/binary/probe_main.ts",
-      RELAIS_OUT: `${Deno.makeTempDirSync({ prefix: "relais-probe-" })}/probe`,
+      RELAIS_OUT: `${directory.path}/probe`,
     },
   });
   assert.equal(result.code, 1);
