@@ -16,6 +16,11 @@ export interface ConnectionPoolOptions<C extends Deno.Conn> {
   readonly handle: (request: Request, conn: C) => Response | Promise<Response>;
   /** Connections at the same time. When full, the one that waits the longest makes room. */
   readonly max: number;
+  /**
+   * This connection may take the place of any that is not, even in the middle of a request: strangers
+   * that keep their requests unfinished must not lock the peer out. Default: none is.
+   */
+  readonly isPreferred?: (conn: C) => boolean;
   readonly deadlines: ConnectionDeadlines;
   readonly clock: Clock;
   readonly onError: (error: Error) => void;
@@ -28,8 +33,8 @@ export class ConnectionPool<C extends Deno.Conn> {
   readonly #options: ConnectionPoolOptions<C>;
   readonly #stopped = new AbortController();
   readonly #listeners = new Set<AsyncAcceptor<C>>();
-  /** Oldest use first. */
-  readonly #connections = new Set<ServedConnection>();
+  /** Oldest use first; with whether it is preferred. */
+  readonly #connections = new Map<ServedConnection, boolean>();
   readonly #tasks = new Set<Promise<void>>();
 
   constructor(options: ConnectionPoolOptions<C>) {
@@ -43,7 +48,7 @@ export class ConnectionPool<C extends Deno.Conn> {
 
   /** Connections that are in the middle of a request or an answer. */
   get busy(): number {
-    return [...this.#connections].filter(({ waiting }) => !waiting).length;
+    return [...this.#connections.keys()].filter(({ waiting }) => !waiting).length;
   }
 
   /** Serves what `listener` accepts, from now on; the pool closes it in the end. */
@@ -56,7 +61,7 @@ export class ConnectionPool<C extends Deno.Conn> {
   async stop(): Promise<void> {
     this.#stopped.abort();
     for (const listener of this.#listeners) listener.close();
-    for (const connection of this.#connections) connection.close();
+    for (const connection of this.#connections.keys()) connection.close();
     await Promise.all(this.#tasks);
   }
 
@@ -78,7 +83,8 @@ export class ConnectionPool<C extends Deno.Conn> {
 
   #serve(conn: C): void {
     const { handle, max, deadlines, onError, onGarbage } = this.#options;
-    if (this.#connections.size >= max && !this.#makeRoom()) {
+    const preferred = this.#options.isPreferred?.(conn) ?? false;
+    if (this.#connections.size >= max && !this.#makeRoom(preferred)) {
       conn.close();
       onGarbage("one connection too many");
       return;
@@ -91,22 +97,25 @@ export class ConnectionPool<C extends Deno.Conn> {
       onError,
       onIdle: () => {
         this.#connections.delete(connection);
-        this.#connections.add(connection);
+        this.#connections.set(connection, preferred);
       },
     });
-    this.#connections.add(connection);
+    this.#connections.set(connection, preferred);
     this.#run(connection.serve().finally(() => this.#connections.delete(connection)));
   }
 
-  /** Closes the connection that waits for its next request the longest; false if none waits. */
-  #makeRoom(): boolean {
-    for (const connection of this.#connections) {
-      if (!connection.waiting) continue;
-      this.#connections.delete(connection);
-      connection.close();
-      return true;
-    }
-    return false;
+  /**
+   * Closes the connection that waits for its next request the longest; for a preferred one, the oldest
+   * that is not, waiting or busy. False if there is none.
+   */
+  #makeRoom(preferred: boolean): boolean {
+    const all = [...this.#connections];
+    const [victim] = (preferred ? all.find(([, kept]) => !kept) : undefined) ??
+      all.find(([connection]) => connection.waiting) ?? [];
+    if (victim === undefined) return false;
+    this.#connections.delete(victim);
+    victim.close();
+    return true;
   }
 
   #run(task: Promise<void>): void {

@@ -26,6 +26,8 @@ export interface HealthServerOptions {
   readonly addresses: readonly string[];
   /** 0: any free port (tests). */
   readonly port: number;
+  /** The peer's addresses: they always find room, even when strangers hold all of it. */
+  readonly peerAddresses?: readonly string[];
   /** Hears of an address that cannot be listened on (once per reason) and of bugs. */
   readonly onError: (error: Error) => void;
   /** An address is listened on now. */
@@ -54,6 +56,8 @@ export class HealthServer {
         return options.app.fetch(request, { remoteAddress });
       },
       max: CONNECTIONS_MAX,
+      isPreferred: (conn) =>
+        options.peerAddresses?.includes(plainAddress(conn.remoteAddr.hostname)) ?? false,
       deadlines: options.deadlines ?? DEADLINES,
       clock: this.#clock,
       onError: options.onError,

@@ -163,6 +163,24 @@ Deno.test("HealthServer survives any bytes", async () => {
   });
 });
 
+Deno.test("HealthServer finds room for the peer when strangers hold all connections unfinished", async () => {
+  await withServer(async ({ server, port }) => {
+    const held: Deno.TcpConn[] = [];
+    const strangersPort = server.port("::1")!;
+    for (let i = 0; i < CONNECTIONS_MAX; i++) {
+      const conn = await Deno.connect({ hostname: "::1", port: strangersPort });
+      held.push(conn);
+      await conn.write(new TextEncoder().encode("GET /health HTTP/1.1\r\nHost: a\r\n"));
+    }
+    const isLockedOut = (): Promise<boolean> =>
+      statusOf(`http://[::1]:${strangersPort}/health`).then(() => false, () => true);
+    await poll(isLockedOut, { deadlineMs: 5_000, what: "no room for another stranger" });
+    assert.equal(await statusOf(`http://127.0.0.1:${port}/health`), 200);
+    assert.ok(server.connections <= CONNECTIONS_MAX, `${server.connections}`);
+    for (const conn of held) conn.close();
+  }, { addresses: ["127.0.0.1", "::1"], peerAddresses: ["127.0.0.1"] });
+});
+
 Deno.test("HealthServer makes room for a new connection by closing the one that waited longest", async () => {
   await withServer(async ({ server, port }) => {
     const probe = await Deno.connect({ hostname: "127.0.0.1", port });

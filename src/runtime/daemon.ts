@@ -215,6 +215,7 @@ function createServers({ node, config, paths, replicator, keys, instanceId }: {
   const health = new HealthServer({
     app,
     addresses: own,
+    peerAddresses: node.links.views.map(({ peerAddress }) => peerAddress),
     port: config.heartbeat.httpPort,
     onError: (error) => node.alerts.raise(error.message),
     onGarbage: () => {
