@@ -1,8 +1,15 @@
 // Cables that are pulled or carry nothing, and paths that are broken, with the real program.
 import assert from "node:assert/strict";
+import { Cluster } from "../support/cluster.ts";
 import type { CableAction } from "../support/switch.ts";
-import { DEADLINE_MS, heldVips, servicesRun, untilServes } from "./situations.ts";
-import { rules, type Scene, untilNeighbour, useStage } from "./stage.ts";
+import {
+  assertNeverTwoHolders,
+  DEADLINE_MS,
+  heldVips,
+  servicesRun,
+  untilServes,
+} from "./situations.ts";
+import { type Scene, STEADY, untilNeighbour, useStage } from "./stage.ts";
 
 const stage = useStage();
 
@@ -40,11 +47,11 @@ stage.test(
 
 /** Takes the VIP's network away from the master; the other one is left to hand over by. */
 async function loseOneNetwork(scene: Scene, action: CableAction): Promise<void> {
-  const { cluster, lab, master, slave, client } = scene;
+  const { cluster, lab, master, slave, client, decided } = scene;
   await master.host.cable(action, ["voip"]);
   await untilServes(cluster, slave, client);
-  assert.ok((await rules(slave)).includes("S-NOTICE"), `by agreement: ${await rules(slave)}`);
-  assert.ok((await rules(master)).includes("N-UNFIT"), `${await rules(master)}`);
+  assert.ok((await decided(slave)).includes("S-NOTICE"), `by agreement: ${await decided(slave)}`);
+  assert.ok((await decided(master)).includes("N-UNFIT"), `${await decided(master)}`);
   assert.deepEqual(await heldVips(cluster, master), []);
   assert.equal(await servicesRun(master), false);
   await untilNeighbour(lab, "slave");
@@ -76,11 +83,11 @@ stage.test(
 
 /** Cuts the master off; its VIPs must be gone before the slave has them. */
 async function cutOffMaster(scene: Scene, action: CableAction): Promise<void> {
-  const { cluster, lab, master, slave, client } = scene;
+  const { cluster, lab, master, slave, client, decided } = scene;
   await master.host.cable(action);
   await untilServes(cluster, slave, client);
   assert.deepEqual(await heldVips(cluster, master), []);
-  assert.ok((await rules(master)).includes("M-ISOLATE"), `${await rules(master)}`);
+  assert.ok((await decided(master)).includes("M-ISOLATE"), `${await decided(master)}`);
   await untilNeighbour(lab, "slave");
   await master.host.cable("plug");
   await cluster.untilNormal(DEADLINE_MS);
@@ -153,7 +160,7 @@ stage.test(
 // What two hosts alone can't tell from a death: the switch separates them, and everybody else sees both.
 stage.test(
   "after a split that hid the hosts from each other one holder is left, and the client finds it",
-  async ({ cluster, lab, master, slave, client }) => {
+  async ({ cluster, lab, master, slave, client, decided }) => {
     await lab.split();
     await slave.untilState("active", DEADLINE_MS);
     assert.equal((await master.status())!.node.state, "active");
@@ -163,7 +170,7 @@ stage.test(
     assert.equal(await servicesRun(slave), false);
     await untilServes(cluster, master, client);
     await untilNeighbour(lab, "master");
-    assert.ok((await rules(slave)).includes("S-YIELD"), `${await rules(slave)}`);
+    assert.ok((await decided(slave)).includes("S-YIELD"), `${await decided(slave)}`);
   },
   { twoHolders: true },
 );
@@ -190,3 +197,33 @@ stage.test(
     await untilServes(cluster, slave, client);
   },
 );
+
+Deno.test("a master whose cables were out for long comes back to rest, not to service", async () => {
+  const failback = ['mode = "manual"'];
+  await using cluster = await Cluster.create({ config: { ...STEADY, failback } });
+  await cluster.start(DEADLINE_MS);
+  const { master, slave } = cluster;
+  await using client = await cluster.observe();
+  await using watcher = await cluster.watch();
+  await untilServes(cluster, master, client);
+  await master.host.cable("pull");
+  await master.untilState("isolated", DEADLINE_MS);
+  await untilServes(cluster, slave, client);
+  await master.waitFor(({ peer, node }) => peer.verdict === "dead" && node.stateForMs > 4_000, {
+    deadlineMs: DEADLINE_MS,
+    what: "a slave that seems dead from there",
+  });
+  await master.host.cable("plug");
+  await master.waitFor(({ node, ready }) => node.state === "standby" && ready, {
+    deadlineMs: DEADLINE_MS,
+    what: "rest",
+  });
+  const { history } = (await master.status())!;
+  assert.ok(
+    !history.some(({ rule }) => rule === "N-RETURN"),
+    "silence of a dead cable is no proof",
+  );
+  assert.equal((await slave.status())!.node.state, "active");
+  await untilNeighbour(cluster.lab, "slave");
+  await assertNeverTwoHolders(watcher);
+});

@@ -44,6 +44,8 @@ export interface Scene {
   readonly watcher: Observer;
   /** What the client lived through since the test began. */
   readonly lived: (target: "vip" | "sip" | "data") => Promise<Summary>;
+  /** What a node noted in its history since the test began, as ids of rows and steps. */
+  readonly decided: (host: RelaisHost) => Promise<string[]>;
 }
 
 /** Options of one test. */
@@ -91,8 +93,12 @@ export function useStage(options: ClusterOptions = {}): Stage {
           const phase = `${++number}`;
           await Promise.all([client.mark(phase), watcher.mark(phase)]);
           const { lab, master, slave } = cluster;
+          const startedAt = new Date().toISOString();
+          const decided = async (host: RelaisHost): Promise<string[]> =>
+            (await host.status())?.history.filter(({ at }) => at >= startedAt)
+              .map(({ rule }) => rule) ?? [];
           const lived = (target: string): Promise<Summary> => client.summary(phase, target);
-          await work({ cluster, lab, master, slave, client, watcher, lived });
+          await work({ cluster, lab, master, slave, client, watcher, lived, decided });
           if (!twoHolders) await assertOneHolder(watcher, phase);
         },
       });
@@ -154,9 +160,12 @@ export async function untilAsked(scene: Scene, seconds: number): Promise<void> {
   });
 }
 
-/** The last transitions of a node, newest last, as row ids. */
-export async function rules(host: RelaisHost): Promise<string[]> {
-  return (await host.status())?.history.map(({ rule }) => rule) ?? [];
+/** Waits until `relais status` of the host shows an alert that matches. */
+export async function untilAlert(host: RelaisHost, pattern: RegExp): Promise<void> {
+  await host.waitFor(({ alerts }) => alerts.some((alert) => pattern.test(alert)), {
+    deadlineMs: DEADLINE_MS,
+    what: `an alert like ${pattern}`,
+  });
 }
 
 /** The orderly end of a daemon by SIGTERM: its exit status. */

@@ -1,0 +1,44 @@
+/**
+ * What an ill-meaning or broken machine of the lab sends (see `hostile_main.ts`).
+ *
+ * @module
+ */
+
+import { fileURLToPath } from "node:url";
+import type { TestHost } from "./host.ts";
+import type { HostProcess } from "./host_process.ts";
+
+const DEADLINE_MS = 60_000;
+const ARGV = [
+  Deno.execPath(),
+  ...["run", "--quiet", "--no-check", "--allow-all"],
+  fileURLToPath(new URL("./hostile_main.ts", import.meta.url)),
+];
+
+/** Sends one kind of it and waits for its end; returns what it printed. */
+export async function attack(host: TestHost, args: readonly string[]): Promise<string> {
+  return (await host.exec([...ARGV, ...args], { deadlineMs: DEADLINE_MS })).stdout.trim();
+}
+
+/** Starts one that stays until its standard input is closed. */
+export function startAttack(host: TestHost, args: readonly string[]): HostProcess {
+  return host.spawnPiped([...ARGV, ...args]);
+}
+
+/** The answer to {@linkcode post}. */
+export interface PostAnswer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** Posts a body with these headers from a machine of the lab. */
+export async function post(
+  host: TestHost,
+  { url, headers, body }: {
+    readonly url: string;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body: string;
+  },
+): Promise<PostAnswer> {
+  return JSON.parse(await attack(host, ["post", url, JSON.stringify(headers), body]));
+}

@@ -1,0 +1,143 @@
+/**
+ * What an ill-meaning or broken machine on the network sends, for `hostile.ts`. Pseudo-random, but the same
+ * in each run.
+ *
+ *   http ADDRESS PORT COUNT      what is no HTTP, or none that anybody asked for; prints how much was sent
+ *   hold ADDRESS PORT COUNT      opens connections, says half a request and keeps them until input ends
+ *   post URL HEADERS_JSON BODY   one request; prints status and text
+ *   icmp ADDRESS COUNT           echo replies that answer nothing, truncated and wrong ones
+ *   arp INTERFACE VIP COUNT      ARP frames with wrong lengths and types that speak for the VIP
+ *
+ * @module
+ */
+
+import { internetChecksum } from "../../src/os/internet_checksum.ts";
+import { ipBytes } from "../../src/os/ip_bytes.ts";
+import {
+  AF_INET,
+  ETH_P_ARP,
+  internetAddress,
+  linkAddress,
+  openPacketSocket,
+  openSocket,
+  sendTo,
+  SOCK_RAW,
+  waitReadable,
+} from "./blocking_socket.ts";
+
+let seed = 0x2545f491;
+
+/** xorshift32; 0 to 255. */
+function randomByte(): number {
+  seed ^= seed << 13;
+  seed ^= seed >>> 17;
+  seed ^= seed << 5;
+  return seed & 0xff;
+}
+
+function randomBytes(length: number): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from({ length }, randomByte);
+}
+
+/** Nothing that a user of relais sends; each must cost the server a connection at most. */
+const NO_REQUESTS: readonly Uint8Array<ArrayBuffer>[] = [
+  randomBytes(400),
+  new Uint8Array(),
+  bytesOf("\r\n\r\n\r\n"),
+  bytesOf("GET\r\n\r\n"),
+  bytesOf(`GET /${"a".repeat(100_000)} HTTP/1.1\r\n\r\n`),
+  bytesOf(`GET / HTTP/1.1\r\n${"X-A: b\r\n".repeat(20_000)}\r\n`),
+  bytesOf("POST /peer/message HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n{"),
+  bytesOf("POST /peer/message HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n{}"),
+  bytesOf("GET /no-such-page HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
+  bytesOf("DELETE /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
+  bytesOf("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), // the beginning of TLS
+];
+
+async function http(hostname: string, port: number, count: number): Promise<void> {
+  let sent = 0;
+  for (let i = 0; i < count; i++) {
+    try {
+      using connection = await Deno.connect({ hostname, port });
+      await connection.write(NO_REQUESTS[i % NO_REQUESTS.length]!);
+      sent++;
+    } catch {
+      // Refused or reset: an answer, too.
+    }
+  }
+  console.log(sent);
+}
+
+async function hold(hostname: string, port: number, count: number): Promise<void> {
+  const connections: Deno.TcpConn[] = [];
+  for (let i = 0; i < count; i++) {
+    const connection = await Deno.connect({ hostname, port });
+    await connection.write(bytesOf("GET /health HTTP/1.1\r\nHost: a\r\n"));
+    connections.push(connection);
+  }
+  console.log(connections.length);
+  await Deno.stdin.read(new Uint8Array(1));
+  for (const connection of connections) connection.close();
+}
+
+async function post(url: string, headers: string, body: string): Promise<void> {
+  const response = await fetch(url, {
+    method: "POST",
+    headers: JSON.parse(headers) as Record<string, string>,
+    body,
+  });
+  console.log(JSON.stringify({ status: response.status, text: await response.text() }));
+}
+
+function icmp(address: string, count: number): void {
+  const fd = openSocket(AF_INET, SOCK_RAW, 1);
+  const to = internetAddress(ipBytes(address), 0);
+  for (let i = 0; i < count; i++) {
+    const message = randomBytes(i % 40 + 1);
+    message[0] = i % 4 === 0 ? randomByte() : 0; // mostly echo replies
+    if (message[0] === 8) message[0] = 0; // no echo requests: the kernel would answer them
+    if (message.length >= 8) {
+      const view = new DataView(message.buffer);
+      view.setUint8(1, 0);
+      view.setUint16(2, 0);
+      view.setUint16(2, internetChecksum(message));
+    }
+    sendTo(fd, message, to);
+    if (i % 100 === 99) waitReadable([], 5); // 20,000 a second
+  }
+}
+
+function arp(interfaceName: string, vip: string, count: number): void {
+  const fd = openPacketSocket(interfaceName, ETH_P_ARP);
+  const broadcast = linkAddress(interfaceName, ETH_P_ARP);
+  const address = ipBytes(vip);
+  const sane = new Uint8Array([0, 1, 8, 0, 6, 4, 0, 2, ...randomBytes(6), ...address]);
+  for (let i = 0; i < count; i++) {
+    const frame = new Uint8Array(28);
+    frame.set(sane);
+    frame.set(address, 24);
+    const kind = i % 6;
+    if (kind === 0) frame[4] = 8; // hardware addresses longer than they are
+    if (kind === 1) frame[5] = 16;
+    if (kind === 2) frame[1] = 7; // neither Ethernet nor IEEE 802, which Linux takes for it
+    if (kind === 3) frame[2] = 0x86; // no IPv4
+    if (kind === 4) frame[7] = 200; // no such operation
+    // Truncated ones of each length from 0 to 27.
+    sendTo(fd, kind === 5 ? frame.slice(0, i / 6 % 28) : frame, broadcast);
+    if (i % 100 === 99) waitReadable([], 5);
+  }
+}
+
+function bytesOf(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text);
+}
+
+const [kind, ...args] = Deno.args as [string, ...string[]];
+const number = (i: number): number => Number(args[i]);
+const text = (i: number): string => args[i] ?? "";
+if (kind === "http") await http(text(0), number(1), number(2));
+else if (kind === "hold") await hold(text(0), number(1), number(2));
+else if (kind === "post") await post(text(0), text(1), text(2));
+else if (kind === "icmp") icmp(text(0), number(1));
+else if (kind === "arp") arp(text(0), text(1), number(2));
+else throw new Error(`Cannot send "${kind}" as it is not known: http, hold, post, icmp, arp`);
