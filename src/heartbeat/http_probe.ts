@@ -138,7 +138,12 @@ class BadAnswer extends Error {
   }
 }
 
-function parseHealth(body: string): HealthBody {
+/**
+ * Reads the body of `GET /health`.
+ *
+ * @throws {Error} when it is none
+ */
+export function parseHealth(body: string): HealthBody {
   let json: unknown;
   try {
     json = JSON.parse(body);

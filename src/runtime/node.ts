@@ -19,6 +19,7 @@ import type { Replicator } from "../replication/replicator.ts";
 import type { ServiceDriver } from "../services/driver.ts";
 import type { VipManager } from "../vip/manager.ts";
 import { Alerts } from "./alerts.ts";
+import { askPeer } from "./ask_peer.ts";
 import { GoalRunner, type StepReport } from "./goal_runner.ts";
 import { History } from "./history.ts";
 import { IdleWatch, isWindowOpen } from "./idle.ts";
@@ -141,6 +142,8 @@ export class Node {
         persist: () => this.#persist(),
         replicator: options.replicator,
         epoch: () => this.loop.state.epoch,
+        askPeer: (signal) =>
+          askPeer(this.links.peerAddresses(), { port: config.heartbeat.httpPort, signal }),
         tellYours: (signal) => this.#tellYours(signal),
       }),
       deadlineMs: (step) => stepDeadlineMs(step, config),

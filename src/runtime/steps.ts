@@ -29,6 +29,8 @@ export interface StepDeps {
   readonly replicator: Replicator | null;
   /** The epoch that what leaves this node carries. */
   readonly epoch: () => number;
+  /** Rejects, with the reason, unless the peer says at this moment that it can take the service. */
+  readonly askPeer: (signal: AbortSignal) => Promise<void>;
   /** Gives the peer the word that the service is its own; rejects when it did not take it. */
   readonly tellYours: (signal: AbortSignal) => Promise<void>;
 }
@@ -100,6 +102,8 @@ export function createStepPerformer(deps: StepDeps): StepPerformer {
       case "check-health":
         return await deps.untilHealthy(signal);
       case "check-transport":
+        // Its last report may be older than its death.
+        await deps.askPeer(signal);
         return await replicator?.checkTransport({ signal });
       case "fetch-astdb": {
         if (replicator === null) return;

@@ -1,0 +1,51 @@
+/**
+ * Asks the peer, before anything is stopped for its sake, whether it can take the service: its last
+ * report may be older than its death.
+ *
+ * @module
+ */
+
+import type { HealthBody } from "../health/types.ts";
+import { HttpConnection } from "../heartbeat/http_connection.ts";
+import { parseHealth } from "../heartbeat/http_probe.ts";
+
+/** A peer that shall serve in a moment answers sooner. */
+const ASK_MS = 1500;
+
+/**
+ * Resolves when the peer says at this moment, over whichever link answers first, that it is ready.
+ *
+ * @param options.deadlineMs bound of the whole; default 1.5 s
+ * @throws {Error} with the reason: what it is instead, or what happened on each link
+ */
+export async function askPeer(
+  addresses: readonly string[],
+  options: {
+    readonly port: number;
+    readonly signal: AbortSignal;
+    readonly deadlineMs?: number;
+  },
+): Promise<void> {
+  const { state, ready } = await firstAnswer(addresses, { deadlineMs: ASK_MS, ...options });
+  if (!ready) throw new Error(`Cannot give the service to the peer as it is ${state}, not ready`);
+}
+
+async function firstAnswer(
+  addresses: readonly string[],
+  options: { readonly port: number; readonly signal: AbortSignal; readonly deadlineMs: number },
+): Promise<HealthBody> {
+  const { port, deadlineMs, signal } = options;
+  const connections = addresses.map((address) => new HttpConnection({ address, port }));
+  try {
+    return await Promise.any(connections.map(async (connection) => {
+      const request = { method: "GET", path: "/health", deadlineMs, signal } as const;
+      return parseHealth((await connection.request(request)).body);
+    }));
+  } catch (error) {
+    const causes: unknown[] = error instanceof AggregateError ? error.errors : [error];
+    const whys = causes.map((cause) => cause instanceof Error ? cause.message : `${cause}`);
+    throw new Error(`Cannot reach the peer's relais: ${whys.join("; ")}`, { cause: error });
+  } finally {
+    for (const connection of connections) connection.close();
+  }
+}
