@@ -105,7 +105,10 @@ async function moveOnce(
 ): Promise<number> {
   const { lab, master, slave } = cluster;
   const [from, to] = verb === "switchover" ? [master, slave] : [slave, master];
-  await untilReady(to);
+  await from.waitFor(({ peer }) => peer.report?.ready === true, {
+    deadlineMs: DEADLINE_MS,
+    what: "a peer that is ready, and known to be",
+  });
   await client.mark(verb);
   const result = await from.relais([verb]);
   if (result.code !== 0) throw new Error(`relais ${verb}: ${result.stdout}${result.stderr}`);

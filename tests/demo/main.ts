@@ -9,8 +9,8 @@
 import { Cluster } from "../support/cluster.ts";
 import { describeLab, forgetLab } from "./keep.ts";
 import type { Outside } from "./measure.ts";
-import { tell } from "./story.ts";
-import { bold, cyan, dim, duration, red } from "./terminal.ts";
+import { type Stage, tell } from "./story.ts";
+import { bold, cyan, dim, duration, happens, red, seen } from "./terminal.ts";
 
 const PICTURE = `
               client (pings the VIP each 5 ms, asks SIP each 50 ms)
@@ -49,14 +49,24 @@ async function main(): Promise<void> {
     console.log(`   ${what.padEnd(28)} VIP silent for ${bold(duration(ms))}`);
   }
   console.log(dim(`   told in ${duration(performance.now() - began)}`));
-  if (Deno.env.get("KEEP") === "1") await keep(cluster);
+  if (Deno.env.get("KEEP") === "1") await keep({ cluster, outside });
   await Promise.all([client.close(), watcher.close()]);
   await cluster.close();
   console.log(dim("   everything removed"));
 }
 
-async function keep(cluster: Cluster): Promise<void> {
+async function keep({ cluster, outside }: Stage): Promise<void> {
   console.log(describeLab(cluster));
+  const { lab } = cluster;
+  outside.client.listen((event) => {
+    if (event.target !== "vip" || event.type === "holder") return;
+    const time = new Date().toLocaleTimeString();
+    if (event.type === "down") happens(`${time} the VIP answers the client no more`);
+    else {
+      const by = event.by === lab.mac("master") ? "master" : "slave";
+      seen(`${time} it answers again: the ${by}, after ${duration(event.outageMs)}`);
+    }
+  });
   await new Promise(() => setInterval(() => {}, 60_000)); // until a signal ends the process
 }
 

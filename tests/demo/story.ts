@@ -158,6 +158,10 @@ async function switchover({ cluster, outside }: Stage): Promise<Measured[]> {
     { verb: "failback", by: slave, to: master, mac: lab.mac("master") },
   ] as const;
   for (const { verb, by, to, mac } of moves) {
+    await by.waitFor(({ peer }) => peer.report?.ready === true, {
+      deadlineMs: DEADLINE_MS,
+      what: "a ready peer",
+    });
     await mark(outside, verb);
     happens(`relais ${verb} (on the ${by.name})`);
     const result = await by.relais([verb]);

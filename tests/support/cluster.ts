@@ -61,13 +61,14 @@ export class Cluster {
     await this.untilNormal(deadlineMs);
   }
 
-  /** The normal state: the master serves and is healthy, the slave stands by and is ready. */
+  /** The normal state: the master serves and knows that the slave stands by and is ready. */
   async untilNormal(deadlineMs = 60_000): Promise<void> {
     await Promise.all([
       this.master.waitFor(
-        ({ node, goal, services }) =>
-          node.state === "active" && goal === null && services.healthy !== false,
-        { deadlineMs, what: "the serving master" },
+        ({ node, goal, services, peer }) =>
+          node.state === "active" && goal === null && services.healthy !== false &&
+          peer.report?.ready === true,
+        { deadlineMs, what: "the serving master that knows of a ready slave" },
       ),
       this.slave.waitFor(
         ({ node, ready, goal }) => node.state === "standby" && ready && goal === null,
