@@ -54,7 +54,7 @@ export function defaultBootGraceMs(deadAfterMs: number): number {
 }
 
 /**
- * Pace of `GET /health`: dearer than an echo (5 ms of processor time or so), so four chances per
+ * Pace of `GET /health`: dearer than an echo, so three chances per
  * detection are enough, never faster than the echo and never slower than 1 s (unless the echo is), for
  * what only the answer tells (fitness, epoch).
  */
@@ -62,7 +62,7 @@ export function derivedHttpIntervalMs(options: {
   readonly intervalMs: number;
   readonly deadAfterMs: number;
 }): number {
-  return Math.max(options.intervalMs, Math.min(1000, Math.floor(options.deadAfterMs / 4)));
+  return Math.max(options.intervalMs, Math.min(1000, Math.floor(options.deadAfterMs / 3)));
 }
 
 /** Pace of witness echoes: five chances before a node calls itself isolated, for little traffic. */

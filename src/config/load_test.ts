@@ -39,7 +39,7 @@ Deno.test("loadConfig() reads the shipped sample as DESIGN section 12 means it",
     deadAfterMs: 3000,
     unfitAfterMs: 10_000,
     bootGraceMs: 12_000,
-    httpIntervalMs: 750,
+    httpIntervalMs: 1000,
     witnessIntervalMs: 300,
     httpPort: 8460,
   });

@@ -132,8 +132,8 @@ Deno.test("parseConfig() derives the slower paces from the typed numbers", () =>
     const { heartbeat } = parseConfig(`${HEAD}${NET}[heartbeat]\n${numbers}`);
     return [heartbeat.httpIntervalMs, heartbeat.witnessIntervalMs, heartbeat.bootGraceMs];
   };
-  assert.deepEqual(beat('preset = "fast"'), [125, 50, 5000]);
-  assert.deepEqual(beat('preset = "balanced"'), [750, 300, 12_000]);
+  assert.deepEqual(beat('preset = "fast"'), [166, 50, 5000]);
+  assert.deepEqual(beat('preset = "balanced"'), [1000, 300, 12_000]);
   assert.deepEqual(beat('preset = "calm"'), [1000, 1200, 40_000]);
   assert.deepEqual(beat('preset = "fast"\ndead_after_ms = 300'), [75, 50, 5000]);
   assert.deepEqual(

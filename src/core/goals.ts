@@ -108,6 +108,9 @@ export function goalSteps(goal: GoalName, options: GoalOptions): readonly StepSp
   }
 }
 
+/** Steps of `take` after whose failure a node that is alone serves with what it has. */
+export const STEPS_THAT_MAY_FAIL_ALONE: readonly string[] = ["start-services", "check-health"];
+
 /** Steps of `hand-over` after whose failure the VIPs are gone already: there is no way back to active. */
 export const STEPS_AFTER_LETTING_GO: readonly string[] = ["drop-vips", "tell-yours"];
 

@@ -11,6 +11,9 @@ import type { StateName } from "./types.ts";
 /** Nobody serves though the peer lives: after this many `deadAfterMs` the slave takes what nobody takes. */
 export const VACANT_DEAD_TIMES = 5;
 
+/** Stopping the services of a large system takes this long at most; two sets of them must not run. */
+export const JOIN_PATIENCE_MS = 120_000;
+
 /** Two takeovers closer together than this make the next failback wait longer. */
 export const FLAPPING_WINDOW_MS = 600_000;
 
@@ -57,6 +60,12 @@ export function peerRestsIn({ s, state }: Context, states: readonly StateName[])
 export function peerIsIdleTooLong({ state, now, config }: Context): boolean {
   return state.peerIdleSince !== null &&
     now - Math.max(state.peerIdleSince, state.since) >= config.deadAfterMs * VACANT_DEAD_TIMES;
+}
+
+/** As {@linkcode peerIsIdleTooLong}, for a peer that may be busy stopping its services. */
+export function peerIsStuck({ state, now }: Context): boolean {
+  return state.peerIdleSince !== null &&
+    now - Math.max(state.peerIdleSince, state.since) >= JOIN_PATIENCE_MS;
 }
 
 /**

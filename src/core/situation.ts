@@ -5,7 +5,7 @@
  * @module
  */
 
-import { daemonSilentMs, judgePeer, latest } from "./detector.ts";
+import { daemonSilentMs, judgePeer, latest, SUSPECT_INTERVALS } from "./detector.ts";
 import type { NodeState } from "./state.ts";
 import type {
   CoreConfig,
@@ -131,9 +131,14 @@ function whyIsolated(
   config: CoreConfig,
 ): string {
   if (links.length > 0 && links.every((link) => !link.carrier)) return "no interface has carrier";
-  if (silentMs < config.isolatedAfterMs || now - state.evidenceSince < config.isolatedAfterMs) {
-    return "";
-  }
+  // Silence goes on through stalls of the loop; but each time an answer must have had time to come.
+  const quietMs = state.quietSince === null
+    ? Math.min(silentMs, now - state.evidenceSince)
+    : now - state.quietSince;
+  const heardSinceStall = silentMs < now - state.evidenceSince;
+  const hadTime = now - state.evidenceSince >= config.intervalMs * SUSPECT_INTERVALS;
+  if ((heardSinceStall && silentMs < config.isolatedAfterMs) || !hadTime) return "";
+  if (quietMs < config.isolatedAfterMs) return "";
   const cut = links.filter((link) => link.hasVip && !link.carrier).map((link) => link.network);
   if (cut.length > 0) return `no carrier on ${cut.join(", ")} and the peer is silent`;
   if (!links.some((link) => link.hasWitness)) return "";

@@ -45,6 +45,11 @@ export interface NodeState {
   readonly left: boolean;
   /** In maintenance: this node was active when it began. */
   readonly servedBeforeMaintenance: boolean;
+  /**
+   * The loop stood still, and nobody was heard since: repeated stalls, each of which voids the evidence,
+   * must not keep a cut-off node from noticing. The time of the first of them.
+   */
+  readonly quietSince: number | null;
   /** The loop stood still that long and nobody has drawn the consequence yet. */
   readonly stalledMs: number;
   /** The peer can be handed the service since then, without interruption. */
@@ -98,6 +103,7 @@ export function initialState(
     stopAsked: false,
     left: false,
     servedBeforeMaintenance: false,
+    quietSince: null,
     stalledMs: 0,
     peerReadySince: null,
     peerIdleSince: null,

@@ -76,6 +76,7 @@ function absorb(state: NodeState, event: CoreEvent, now: number): NodeState {
         ...state,
         stalledMs: Math.max(state.stalledMs, event.stalledMs),
         evidenceSince: now,
+        quietSince: state.quietSince ?? now,
         peerReadySince: null,
         peerIdleSince: null,
         peerUnfitSince: null,
@@ -154,6 +155,7 @@ function keepLatches(
   return {
     ...state,
     epoch: learntEpoch(state, s),
+    quietSince: s.everHeard || s.hearsWitness ? null : state.quietSince,
     notice: state.notice !== null && now - state.notice.at < WISH_EXPIRES_MS ? state.notice : null,
     switchoverAskedAt: expired(state.switchoverAskedAt),
     failbackAskedAt: expired(state.failbackAskedAt),

@@ -66,8 +66,9 @@ export const OPERATOR_RULES: readonly Rule[] = [
     id: "N-MAINTENANCE",
     role: "both",
     from: ["starting", "rejoining", "standby", "active", "isolated", "failed"],
-    when: "the operator switched maintenance on",
-    guard: ({ state }) => state.maintenanceAsked === "on",
+    when: "the operator switched maintenance on (what a previous daemon held is adopted first)",
+    guard: ({ state, seen }) =>
+      state.maintenanceAsked === "on" && !(state.name === "starting" && seen.adoptable),
     to: "maintenance",
     actions: ({ state }) =>
       state.name === "active" ? [{ type: "persist" }] : [{ type: "cancel-goal" }],

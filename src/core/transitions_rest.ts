@@ -12,6 +12,7 @@ import {
   goalFailed,
   peerIsGone,
   peerIsIdleTooLong,
+  peerIsStuck,
   peerRestsIn,
   vipsAreFree,
   wasGivenTheService,
@@ -24,6 +25,9 @@ import type { Situation } from "./situation.ts";
  * of its own, but with many units their sum is hours, and nobody waits that long for a telephone.
  */
 export const GOAL_DEADLINE_MS = 600_000;
+
+/** How long a failed node waits before it serves because nobody else is left. */
+export const LAST_RESORT_AFTER_MS = 5000;
 
 /** How long a failed node rests before it tries again by itself. */
 export const FAILED_RETRY_MS = 30_000;
@@ -144,7 +148,8 @@ export const STANDBY_RULES: readonly Rule[] = [
       "the peer lives but has not been serving for long, nobody answers for the VIPs, and I am fit",
     guard: (c) =>
       peerIsIdleTooLong(c) && vipsAreFree(c) && c.s.unfitReasons.length === 0 &&
-      peerRestsIn(c, ["standby", "failed", "maintenance", "isolated", "rejoining", "starting"]),
+      (peerRestsIn(c, ["standby", "failed", "maintenance", "isolated", "starting"]) ||
+        (peerIsStuck(c) && peerRestsIn(c, ["rejoining"]))),
     to: "taking-over",
     actions: () => [goal("take", { fetch: true })],
     why: "the master lives but does not serve, and let go",
@@ -282,6 +287,19 @@ export const FAILED_RULES: readonly Rule[] = [
     to: "failed",
     actions: () => [{ type: "cancel-goal" }, { type: "drop-vips" }, goal("join")],
     why: "a goal did not end within its deadline",
+  },
+  {
+    id: "N-LAST-RESORT",
+    role: "both",
+    from: ["failed"],
+    when: "this node failed at coming to rest, the peer is dead and nobody answers for the VIPs",
+    guard: (c) =>
+      c.now - c.state.since >= LAST_RESORT_AFTER_MS && c.state.goal?.outcome !== "running" &&
+      peerIsGone(c) && vipsAreFree(c) && bootIsOver(c),
+    to: "taking-over",
+    actions: () => [goal("take")],
+    why: "this node failed, but nobody else is left to serve",
+    detail: ({ state }) => state.detail,
   },
   {
     id: "N-RETRY",

@@ -5,7 +5,7 @@
  */
 
 import { failbackIsDue, goalDone, goalFailed, handOverMayBeTried, unfitForLong } from "./guards.ts";
-import { STEPS_AFTER_LETTING_GO } from "./goals.ts";
+import { STEPS_AFTER_LETTING_GO, STEPS_THAT_MAY_FAIL_ALONE } from "./goals.ts";
 import { goal, type Rule } from "./rule.ts";
 import type { Situation } from "./situation.ts";
 import type { Role, VipEvidence } from "./types.ts";
@@ -24,6 +24,27 @@ export const TAKING_RULES: readonly Rule[] = [
     to: "active",
     actions: () => [{ type: "persist" }],
     why: "VIPs are mounted, services run and answer",
+  },
+  {
+    id: "N-ACTIVE-ILL",
+    role: "both",
+    from: ["taking-over"],
+    when: "services did not all start or do not answer, and nobody else can serve",
+    guard: (c) =>
+      goalFailed(c) && STEPS_THAT_MAY_FAIL_ALONE.includes(c.state.goal?.failedStep ?? "") &&
+      c.s.peerCannotTake !== null && !(c.s.peer?.serving ?? false),
+    to: "active",
+    actions: ({ state, s }) => [
+      { type: "persist" },
+      {
+        type: "alert",
+        text:
+          `${state.goal?.error ?? "not all services run"}, and ${s.peerCannotTake}: this node ` +
+          "serves with what runs and starts the rest again and again",
+      },
+    ],
+    why: "not all is well, but nobody else can serve: half a telephone system is better than none",
+    detail: ({ state }) => `${state.goal?.failedStep}: ${state.goal?.error}`,
   },
   {
     id: "N-TAKE-FAILED",
@@ -72,6 +93,21 @@ export const ACTIVE_RULES: readonly Rule[] = [
     actions: () => [goal("hand-over", { urgent: true })],
     why: "this node is unfit to serve and the peer is fit: it takes over by agreement",
     detail: ({ s }) => s.unfitReasons.join("; "),
+  },
+  {
+    id: "N-UNFIT-SILENT",
+    role: "both",
+    from: ["active"],
+    when:
+      "as N-UNFIT for a dead VIP network, but without a cluster key: let go, the peer sees it by itself",
+    guard: (c) =>
+      !c.seen.hasKey && c.s.networkFaults.length > 0 && unfitForLong(c) &&
+      c.state.peerReadySince !== null,
+    to: "rejoining",
+    actions: () => [{ type: "drop-vips" }, goal("join")],
+    why:
+      "a VIP network is dead from here; no cluster key, so I let go and the peer mounts on silence",
+    detail: ({ s }) => s.networkFaults.join("; "),
   },
   {
     id: "N-REPAIR",

@@ -27,7 +27,7 @@ import { type SetState, SetStates } from "./set_state.ts";
 import { type CopySet, SetRunner } from "./set_runner.ts";
 import { RemoteError, Transport } from "./transport.ts";
 
-const TICK_MS = 500;
+const TICK_MS = 1000;
 /** Shortest time between two copies of a changed astdb. */
 const ASTDB_GAP_MS = 1000;
 const BULK_GAP_MS = 10_000;

@@ -20,8 +20,10 @@ import type { InterfaceInfo } from "../vip/iproute.ts";
 
 /** Pace of VIP probes while their answer matters now. */
 const VIP_PROBE_HURRY_MS = 40;
-/** Pace of VIP probes in peace: keeps the proof warm and the peer's MAC known. */
-const VIP_PROBE_CALM_MS = 1000;
+/** Pace of VIP probes in peace, for the status only: each one wakes the other host too. */
+const VIP_PROBE_CALM_MS = 5000;
+/** Pace of asking for the peer's own address until its MAC is known. */
+const PEER_MAC_UNKNOWN_MS = 1000;
 /** Pace of ARP requests for the peer's own address. */
 const PEER_MAC_EVERY_MS = 10_000;
 
@@ -218,7 +220,7 @@ export class Links {
     const { vipLink } = view;
     if (vipLink === null) return;
     if (now >= view.nextPeerMacAt) {
-      view.nextPeerMacAt = now + (vipLink.peerMac === null ? VIP_PROBE_CALM_MS : PEER_MAC_EVERY_MS);
+      view.nextPeerMacAt = now + (vipLink.peerMac === null ? PEER_MAC_UNKNOWN_MS : PEER_MAC_EVERY_MS);
       vipLink.probePeer();
     }
     const proven = vipLink.evidence().every((vip) => vip.unansweredProbes >= PROBES_FOR_SILENCE);

@@ -8,11 +8,13 @@
 import type { ServicesConfig } from "../config/types.ts";
 import type { ServicesEvidence } from "../core/types.ts";
 import type { Clock } from "../os/clock.ts";
+import { messageOf } from "../os/errors.ts";
+import type { Poller } from "../os/poller.ts";
 import type { ServiceDriver } from "../services/driver.ts";
 import { TelephonyCheck } from "../services/telephony.ts";
 
 /** Pace of asking the driver while serving; the telephony check is quicker. */
-const READ_SERVING_MS = 3000;
+const READ_SERVING_MS = 5000;
 /** Pace at rest: services that somebody started behind our back are found within this time. */
 const READ_RESTING_MS = 15_000;
 /** Pause between two looks while a start waits for its first answer. */
@@ -22,6 +24,7 @@ const HEALTH_POLL_MS = 50;
 export interface ServicesWatchOptions {
   readonly config: ServicesConfig;
   readonly clock: Clock;
+  readonly poller: Poller;
   readonly driver: ServiceDriver;
   readonly onNews: () => void;
   readonly onTrouble: (text: string) => void;
@@ -41,6 +44,7 @@ export class ServicesWatch {
     this.#check = options.config.health.sip === null ? null : new TelephonyCheck({
       config: options.config.health,
       clock: options.clock,
+      poller: options.poller,
       onChange: options.onNews,
     });
   }
@@ -107,7 +111,7 @@ export class ServicesWatch {
     if (now < this.#nextReadAt || this.#reading !== null) return;
     this.#nextReadAt = now + (serving ? READ_SERVING_MS : READ_RESTING_MS);
     this.read().catch((error: unknown) => {
-      this.#options.onTrouble(error instanceof Error ? error.message : String(error));
+      this.#options.onTrouble(messageOf(error));
     });
   }
 
