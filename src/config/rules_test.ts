@@ -135,7 +135,7 @@ Deno.test("parseConfig() derives the slower paces from the typed numbers", () =>
   assert.deepEqual(beat('preset = "fast"'), [166, 50, 5000]);
   assert.deepEqual(beat('preset = "balanced"'), [1000, 300, 12_000]);
   assert.deepEqual(beat('preset = "calm"'), [1000, 1200, 40_000]);
-  assert.deepEqual(beat('preset = "fast"\ndead_after_ms = 300'), [75, 50, 5000]);
+  assert.deepEqual(beat('preset = "fast"\ndead_after_ms = 300'), [100, 50, 5000]);
   assert.deepEqual(
     beat("interval_ms = 5000\nisolated_after_ms = 10000\ndead_after_ms = 15000"),
     [5000, 5000, 60_000],
