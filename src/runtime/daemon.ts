@@ -24,6 +24,7 @@ import { Replicator } from "../replication/replicator.ts";
 import { createServiceDriver } from "../services/driver.ts";
 import { VipManager } from "../vip/manager.ts";
 import { LinkMonitor } from "../vip/monitor.ts";
+import { isOnNetworks } from "./allow_list.ts";
 import { createControl } from "./control.ts";
 import { Memory, readBoot } from "./memory.ts";
 import { Node } from "./node.ts";
@@ -187,7 +188,7 @@ function createServers({ node, config, paths, replicator, keys, instanceId }: {
     health: () => node.health(),
     status: () => node.status(),
     loopAgeMs: () => node.loop.ageMs,
-    allow: () => true,
+    allow: (address) => isOnNetworks(address, config.networks),
     message: (headers, method, path, body) => {
       if (verifier === null) {
         node.counters.messagesRefused++;
