@@ -67,11 +67,31 @@ for (const name of ["README.md", "README.fr.md"]) {
     assert.match(said, /^\{"ok":true/m, "hello through the forced command");
     assert.match(said, /\bmaster, active for/, "relais status");
     assert.match(said, /^copied: astdb, files$/m, "relais sync");
+    await upgrade(cluster);
     await poll(
       async () => (await slave.status())?.dataSets.some((set) => set.direction === "received"),
       { deadlineMs: DEADLINE_MS, what: "the received copies" },
     );
   });
+}
+
+/** docs/operations.md, "Upgrade by hand": another process, and nothing moves. */
+async function upgrade(cluster: Cluster): Promise<void> {
+  const [block, ...others] = await readBlocks("docs/operations.md");
+  assert.equal(others.length, 0);
+  for (const each of cluster.both) {
+    const before = await each.status();
+    await inRoot(each.host, block!.script);
+    const after = await each.waitFor(
+      ({ node }) => node.instanceId !== before?.node.instanceId && node.state !== "starting",
+      { deadlineMs: DEADLINE_MS, what: "the next daemon" },
+    );
+    if (each === cluster.master) {
+      assert.equal(after.node.state, "active");
+      assert.equal(after.node.rule, "N-ADOPT");
+      assert.equal(after.node.epoch, before?.node.epoch);
+    }
+  }
 }
 
 /** "Copy each host's public key to the other as peer.pub". */
