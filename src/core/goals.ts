@@ -63,7 +63,8 @@ export function goalSteps(goal: GoalName, options: GoalOptions): readonly StepSp
       ];
     case "take":
       return [
-        step("persist-epoch", "fail", "no older data set may be accepted once we serve"),
+        // A full disk must not silence the telephones: the runtime goes on trying to persist it.
+        step("persist-epoch", "go-on", "no older data set may be accepted once we serve"),
         step("mount-vips", "fail", "M1, S1: the address first, phones wait for milliseconds only"),
         step("announce", "go-on", "M1, S1: ARP and ND tables of the network; repeated in a burst"),
         ...(options.fetch

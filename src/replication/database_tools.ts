@@ -10,7 +10,7 @@ import { stat } from "node:fs/promises";
 import { ToolMissingError } from "../os/process.ts";
 
 /** Where Debian puts them, below the major version. */
-const DEBIAN_BIN = "/usr/lib/postgresql";
+export const DEBIAN_BIN = "/usr/lib/postgresql";
 
 /** Where programs are looked for, in this order, after {@linkcode DEBIAN_BIN}. */
 export const PATH_DIRECTORIES: readonly string[] = ["/usr/local/bin", "/usr/bin", "/bin"];

@@ -9,6 +9,7 @@ import type { Config } from "../config/types.ts";
 import type { Role } from "../core/types.ts";
 import type { Clock } from "../os/clock.ts";
 import { ToolMissingError } from "../os/process.ts";
+import { DEBIAN_BIN } from "../replication/database_tools.ts";
 import { readInterfaces } from "../vip/iproute.ts";
 
 const RETRY_MS = 1000;
@@ -94,6 +95,19 @@ export function missingTools(config: Config, path: string | undefined): readonly
 
 function isOnPath(tool: string, path: string | undefined): boolean {
   const folders = (path ?? "/usr/sbin:/usr/bin:/sbin:/bin").split(":");
+  return isIn(folders, tool) || (tool.startsWith("pg_") && isIn(postgresFolders(), tool));
+}
+
+/** Where Debian has the programs of each version of PostgreSQL; those on the path only choose one. */
+function postgresFolders(): string[] {
+  try {
+    return [...Deno.readDirSync(DEBIAN_BIN)].map(({ name }) => `${DEBIAN_BIN}/${name}/bin`);
+  } catch {
+    return []; // no server and no client of any version
+  }
+}
+
+function isIn(folders: readonly string[], tool: string): boolean {
   return folders.some((folder) => {
     try {
       return Deno.statSync(`${folder}/${tool}`).isFile;

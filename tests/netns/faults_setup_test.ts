@@ -105,7 +105,7 @@ Deno.test("a tool that is missing is named with its package, and what does not n
 Deno.test("pg_dump is missing: named with its package, and the astdb is copied all the same", async () => {
   await using cluster = await stoppedCluster({ data: true, database: true });
   const { master } = cluster;
-  await master.host.exec(["rm", "/usr/bin/pg_dump"]);
+  await master.host.exec(["sh", "-c", "rm -f /usr/bin/pg_dump /usr/lib/postgresql/*/bin/pg_dump"]);
   await cluster.start(DEADLINE_MS);
   await untilAlert(master, /database.*pg_dump.*apt.* install postgresql-client/);
   await phoneRegisters(cluster, "1001");

@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { parseConfig } from "../config/load.ts";
+import { missingTools } from "./preflight.ts";
+
+const CONFIG = parseConfig(`
+[cluster]
+name = "siege"
+preset = "none"
+
+[[networks]]
+name = "voip"
+master = "10.20.0.11"
+slave = "10.20.0.12"
+prefix = 24
+vip = "10.20.0.10"
+
+[replication.files]
+every = "1h"
+paths = ["/etc/xivo/asterisk"]
+`);
+
+Deno.test("missingTools() names each tool that is on no path, with its package and what it is for", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/ip`, "");
+    await Deno.writeTextFile(`${folder}/ssh`, "");
+    const missing = missingTools(CONFIG, `/nowhere:${folder}`);
+    assert.equal(missing.length, 1, missing.join("\n"));
+    assert.match(missing[0]!, /^the data set files: .*rsync.*apt(-get)? install rsync/);
+    assert.equal(missingTools(CONFIG, "/nowhere").length, 3);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
