@@ -36,6 +36,8 @@ export async function daemon(
     if (error instanceof AlreadyRunningError) return EXIT.failed;
     return EXIT.failed;
   }
+  // Asked to end while it was being built, when there was nobody to tell yet.
+  if (handle.abort.signal.aborted) handle.daemon.leave();
   await handle.daemon.done;
   return EXIT.ok;
 }

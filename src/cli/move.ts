@@ -32,7 +32,7 @@ export async function move(
   const moved = (status.node.state === "active") !== servedHere;
   const text = moved
     ? `Done: ${servedHere ? "the peer serves" : "this node serves"}`
-    : `Not done: ${status.node.why}`;
+    : `Not done: ${whyNot(status, servedHere)}`;
   return printResult({ ok: moved, text }, { json });
 }
 
@@ -50,6 +50,12 @@ export function isOver(
   return node.state === "active" ||
     (node.state === "standby" && peer.report?.state === "active" &&
       peer.report.epoch > before.epoch);
+}
+
+/** Where the service stayed, that node knows the reason. */
+function whyNot({ node, peer }: StatusDocument, servedHere: boolean): string {
+  if (servedHere || node.state === "failed") return node.why;
+  return `the peer is ${peer.report?.state ?? peer.verdict} again: relais status there says why`;
 }
 
 /** Prints each new step, on a terminal or in a log alike; nothing with `--json`. */

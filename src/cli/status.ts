@@ -16,7 +16,7 @@ export async function status(
   client: ControlClient,
   { json, watch }: { readonly json: boolean; readonly watch: boolean },
 ): Promise<number> {
-  const colour = !json && Deno.stdout.isTerminal() && Deno.env.get("NO_COLOR") === undefined;
+  const colour = !json && Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
   for (;;) {
     const document = await client.status();
     if (json) console.log(JSON.stringify(document, null, watch ? 0 : 2));

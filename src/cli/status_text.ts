@@ -32,7 +32,7 @@ export function formatStatus(
     ...formatDataSets(document, style),
     ...document.alerts.map((text) => row("alert", style.bad(text))),
     ...document.history.slice(-5).map(({ at, rule, why }) =>
-      row(style.dim(at.slice(11, 19)), style.dim(`${rule}: ${why}`))
+      style.dim(row(at.slice(11, 19), `${rule}: ${why}`))
     ),
   ].join("\n");
 }
