@@ -200,5 +200,5 @@ export function peerMismatch(
 ): string | null {
   return report === null || report.fingerprint === config.fingerprint
     ? null
-    : "the peer runs another configuration: make /etc/relais/relais.toml equal on both hosts and reload";
+    : "the peer runs another configuration: make /etc/relais/relais.toml equal on both hosts and restart relais there";
 }
