@@ -28,13 +28,13 @@ export function goalFailed({ state }: Context): boolean {
 }
 
 /** The peer is gone for certain and I am not the one that is cut off. */
-export function peerIsGone({ s }: Context): boolean {
-  return s.verdict === "dead" && !s.isolated;
+export function peerIsGone({ s, state }: Context): boolean {
+  return s.verdict === "dead" && !s.isolated && !state.wasCutOff;
 }
 
 /** Nobody answers for the VIPs, and I could serve them. */
-export function vipsAreFree({ s }: Context): boolean {
-  return s.vipsSilent && !s.isolated && s.networkUp;
+export function vipsAreFree({ s, state }: Context): boolean {
+  return s.vipsSilent && !s.isolated && !state.wasCutOff && s.networkUp;
 }
 
 /** The host is up long enough, or the peer was heard: its silence is not just our own boot. */

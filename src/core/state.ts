@@ -50,6 +50,8 @@ export interface NodeState {
    * must not keep a cut-off node from noticing. The time of the first of them.
    */
   readonly quietSince: number | null;
+  /** This node was isolated, at rest, in the step before: what it did not hear proves nothing. */
+  readonly wasCutOff: boolean;
   /** The loop stood still that long and nobody has drawn the consequence yet. */
   readonly stalledMs: number;
   /** The peer can be handed the service since then, without interruption. */
@@ -104,6 +106,7 @@ export function initialState(
     left: false,
     servedBeforeMaintenance: false,
     quietSince: null,
+    wasCutOff: false,
     stalledMs: 0,
     peerReadySince: null,
     peerIdleSince: null,

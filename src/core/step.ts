@@ -156,6 +156,7 @@ function keepLatches(
     ...state,
     epoch: learntEpoch(state, s),
     quietSince: s.everHeard || s.hearsWitness ? null : state.quietSince,
+    wasCutOff: !SERVING_STATES.includes(state.name) && (s.isolated || state.wasCutOff),
     notice: state.notice !== null && now - state.notice.at < WISH_EXPIRES_MS ? state.notice : null,
     switchoverAskedAt: expired(state.switchoverAskedAt),
     failbackAskedAt: expired(state.failbackAskedAt),

@@ -44,6 +44,18 @@ export const SAFETY_RULES: readonly Rule[] = [
     detail: ({ s }) =>
       s.vipsHeldByPeer.map((vip) => `${vip.lastAnswerMac} speaks for ${vip.vip}`).join(", "),
   },
+  {
+    id: "N-HEARS",
+    role: "both",
+    from: ["starting", "rejoining", "standby", "isolated", "failed"],
+    when: "I was isolated and am no longer",
+    guard: ({ s, state }) => state.wasCutOff && !s.isolated,
+    to: "stay",
+    everyMs: 1000,
+    actions: () => [{ type: "discard-evidence" }],
+    why: "no longer cut off: the silence of peer and VIPs was my own, look again from here on",
+    then: ({ now }) => ({ wasCutOff: false, evidenceSince: now, peerDiedFirst: false }),
+  },
 ];
 
 function isolate(): [{ type: "drop-vips" }, { type: "cancel-goal" }, { type: "discard-evidence" }] {

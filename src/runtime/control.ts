@@ -7,12 +7,16 @@
 import { whyRefused } from "../core/receiving.ts";
 import type { DataSetName } from "../core/types.ts";
 import type { ControlDeps } from "../health/control_app.ts";
+import { systemClock } from "../os/clock.ts";
 import type { Replicator } from "../replication/replicator.ts";
 import type { LocalConfig } from "../config/types.ts";
 import type { Node } from "./node.ts";
 import { judgeHandOver, type Taken } from "./peer_talk.ts";
 
 const ASK_MS = 2000;
+/** The peer is heard within this time, or what it said last counts. */
+const HEAR_MS = 1000;
+const HEAR_POLL_MS = 10;
 
 /** Joins the control socket to the node. */
 export function createControl(options: {
@@ -22,7 +26,7 @@ export function createControl(options: {
 }): ControlDeps {
   const { node, config, replicator } = options;
   return {
-    status: () => node.status(),
+    status: () => node.reporter.status(),
     history: () => node.history.entries,
     command: async (command) => {
       switch (command) {
@@ -64,10 +68,22 @@ export function createControl(options: {
   };
 }
 
+/** The peer's last report may be older than what it has done since: hear it once more first. */
+async function hearPeer(node: Node): Promise<void> {
+  const askedAt = systemClock.nowMs();
+  node.links.askNow();
+  while ((node.links.report?.at ?? 0) < askedAt && systemClock.nowMs() - askedAt < HEAR_MS) {
+    await systemClock.sleep(HEAR_POLL_MS);
+  }
+  node.loop.kick();
+  await systemClock.sleep(HEAR_POLL_MS);
+}
+
 async function switchover(node: Node): Promise<Taken> {
+  await hearPeer(node);
   const { state, last } = node.loop;
   if (state.name === "standby") {
-    return await node.ask(
+    return await node.peerLine.ask(
       "request-switchover",
       "asked by an operator",
       AbortSignal.timeout(ASK_MS),
@@ -79,10 +95,15 @@ async function switchover(node: Node): Promise<Taken> {
 }
 
 async function failback(node: Node, config: LocalConfig): Promise<Taken> {
+  await hearPeer(node);
   const { state, last } = node.loop;
   if (config.role === "master") {
     if (state.name === "active") return { accepted: false, text: "the master serves already" };
-    return await node.ask("request-failback", "asked by an operator", AbortSignal.timeout(ASK_MS));
+    return await node.peerLine.ask(
+      "request-failback",
+      "asked by an operator",
+      AbortSignal.timeout(ASK_MS),
+    );
   }
   const judged = judgeHandOver(state.name, last?.situation.peerCannotTakePlanned ?? null);
   if (judged.accepted) node.loop.push({ type: "command", command: "failback" });

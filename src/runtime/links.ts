@@ -22,6 +22,8 @@ import type { InterfaceInfo } from "../vip/iproute.ts";
 const VIP_PROBE_HURRY_MS = 40;
 /** Pace of VIP probes in peace, for the status only: each one wakes the other host too. */
 const VIP_PROBE_CALM_MS = 5000;
+/** Pace of VIP probes that only keep a proof true. */
+const VIP_PROBE_PROVEN_MS = 1000;
 /** Pace of asking for the peer's own address until its MAC is known. */
 const PEER_MAC_UNKNOWN_MS = 1000;
 /** Pace of ARP requests for the peer's own address. */
@@ -184,6 +186,11 @@ export class Links {
     this.#http.reconnect();
   }
 
+  /** Asks the peer for its health on every link now, for a decision that must not rest on old news. */
+  askNow(): void {
+    for (const view of this.views) this.#http.probe(view.network.name, view.peerAddress);
+  }
+
   /** Ends everything that sends. */
   close(): void {
     this.#http.close();
@@ -220,11 +227,12 @@ export class Links {
     const { vipLink } = view;
     if (vipLink === null) return;
     if (now >= view.nextPeerMacAt) {
-      view.nextPeerMacAt = now + (vipLink.peerMac === null ? PEER_MAC_UNKNOWN_MS : PEER_MAC_EVERY_MS);
+      view.nextPeerMacAt = now +
+        (vipLink.peerMac === null ? PEER_MAC_UNKNOWN_MS : PEER_MAC_EVERY_MS);
       vipLink.probePeer();
     }
     const proven = vipLink.evidence().every((vip) => vip.unansweredProbes >= PROBES_FOR_SILENCE);
-    const pause = hurry && !proven ? VIP_PROBE_HURRY_MS : VIP_PROBE_CALM_MS;
+    const pause = !hurry ? VIP_PROBE_CALM_MS : proven ? VIP_PROBE_PROVEN_MS : VIP_PROBE_HURRY_MS;
     if (now - view.lastVipProbeAt >= pause) {
       view.lastVipProbeAt = now;
       vipLink.probe();

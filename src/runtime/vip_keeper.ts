@@ -156,6 +156,8 @@ export class VipKeeper {
       const found = this.#options.manager.interfaceOf(view.network.name);
       const before = view.interface;
       view.interface = found;
+      // Probes that went into a dead cable prove nothing.
+      if (found?.carrier === true && before?.carrier !== true) view.vipLink?.discard();
       const same = found !== null && before !== null && found.index === before.index &&
         found.mac === before.mac && view.vipLink !== null;
       if (same || view.network.vips.length === 0) continue;
