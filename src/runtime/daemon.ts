@@ -8,36 +8,27 @@
 import { buildInfo } from "../build_info.ts";
 import { loadConfig, localConfig } from "../config/load.ts";
 import type { LocalConfig } from "../config/types.ts";
-import { createApp } from "../health/app.ts";
-import { createControlApp } from "../health/control_app.ts";
-import { ControlServer } from "../health/control_server.ts";
-import { HealthServer } from "../health/server.ts";
 import { readKeys } from "../heartbeat/key.ts";
-import { MessageVerifier } from "../heartbeat/message.ts";
 import { PeerMessenger } from "../heartbeat/notice.ts";
 import { systemClock } from "../os/clock.ts";
 import { configureLog, flushLog, getLog, type LogLevelName } from "../os/log.ts";
-import { Notifier, watchdogIntervalMs } from "../os/notify.ts";
+import { Notifier } from "../os/notify.ts";
 import { Poller } from "../os/poller.ts";
-import { PostgresDatabase } from "../replication/database.ts";
-import { Replicator } from "../replication/replicator.ts";
 import { createServiceDriver } from "../services/driver.ts";
 import { VipManager } from "../vip/manager.ts";
 import { LinkMonitor } from "../vip/monitor.ts";
-import { isOnNetworks } from "./allow_list.ts";
-import { createControl } from "./control.ts";
+import { hasServed } from "./adoption.ts";
+import { createReplicator, tidyDatabase } from "./copying.ts";
 import { Memory, readBoot } from "./memory.ts";
 import { Node } from "./node.ts";
-import { controlSocket, type Paths } from "./paths.ts";
+import type { Paths } from "./paths.ts";
 import { findRole, missingTools } from "./preflight.ts";
+import { createServers } from "./servers.ts";
 import type { Identity } from "./status.ts";
-import { mayRead } from "./data_sets.ts";
+import { systemdTurns } from "./systemd_turns.ts";
 
 const log = getLog("daemon");
 const clock = systemClock;
-
-/** The status line for systemd changes at most this often. */
-const STATUS_LINE_EVERY_MS = 1000;
 
 /** A running daemon. */
 export interface Daemon {
@@ -104,10 +95,10 @@ async function build(config: LocalConfig, { paths, logLevel, memory, notifier }:
   const { instanceId } = identity;
   const messenger = keys === null ? null : new PeerMessenger({ clock, port, keys, instanceId });
   const driver = createServiceDriver(config.services, {
-    adopted: memory.previous()?.state === "active",
+    adopted: hasServed(memory.previous()),
   });
   const holder: { node: Node | null } = { node: null };
-  const replicator = createReplicator(config, paths, () => holder.node);
+  const replicator = createReplicator({ config, paths, clock, node: () => holder.node });
   const path = Deno.env.get("PATH");
   const missing = missingTools(config, path);
   const node = new Node({
@@ -129,7 +120,7 @@ async function build(config: LocalConfig, { paths, logLevel, memory, notifier }:
     localFaults: missing.filter((text) =>
       text.startsWith("VIPs") || text.startsWith("the services")
     ),
-    onTurn: systemdTurns(notifier),
+    onTurn: systemdTurns({ notifier, clock }),
   });
   holder.node = node;
   configureLog({
@@ -142,7 +133,7 @@ async function build(config: LocalConfig, { paths, logLevel, memory, notifier }:
     }),
   });
   for (const text of missing) node.alerts.raise(text);
-  tidyDatabase(config, node);
+  tidyDatabase(config, (text) => node.alerts.raise(text));
   const monitor = new LinkMonitor({
     clock,
     onChange: () => node.keeper.refresh(),
@@ -171,96 +162,6 @@ async function build(config: LocalConfig, { paths, logLevel, memory, notifier }:
   };
 }
 
-function createServers({ node, config, paths, replicator, keys, instanceId }: {
-  readonly node: Node;
-  readonly config: LocalConfig;
-  readonly paths: Paths;
-  readonly replicator: Replicator | null;
-  readonly keys: readonly Uint8Array[] | null;
-  readonly instanceId: string;
-}): { readonly control: ControlServer; readonly health: HealthServer } {
-  const verifier = keys === null ? null : new MessageVerifier({
-    keys,
-    instanceId,
-    peerInstanceId: () => node.links.report?.body.instanceId ?? null,
-  });
-  const app = createApp({
-    health: () => node.health(),
-    status: () => node.status(),
-    loopAgeMs: () => node.loop.ageMs,
-    allow: (address) => isOnNetworks(address, config.networks),
-    message: (headers, method, path, body) => {
-      if (verifier === null) {
-        node.counters.messagesRefused++;
-        const text = "this node has no cluster key: it acts on silence only";
-        return Promise.resolve({ status: 403, body: { text } });
-      }
-      const verified = verifier.verify({ headers, method, path, body });
-      if (!verified.ok) {
-        node.counters.messagesRefused++;
-        return Promise.resolve({ status: 403, body: { text: verified.why } });
-      }
-      node.counters.messagesAccepted++;
-      const taken = node.take(verified.notice);
-      return Promise.resolve({ status: taken.accepted ? 200 : 409, body: taken });
-    },
-    onGarbage: () => {
-      node.counters.httpGarbage++;
-    },
-    onRefused: () => {
-      node.counters.httpRefused++;
-    },
-    onError: (error) => log.error(error.stack ?? error.message),
-  });
-  const own = config.networks.map((network) => network[config.role]);
-  const health = new HealthServer({
-    app,
-    addresses: own,
-    peerAddresses: node.links.views.map(({ peerAddress }) => peerAddress),
-    port: config.heartbeat.httpPort,
-    onError: (error) => node.alerts.raise(error.message),
-    onGarbage: () => {
-      node.counters.httpGarbage++;
-    },
-  });
-  const control = new ControlServer({
-    app: createControlApp(createControl({ node, config, replicator })),
-    path: controlSocket(paths),
-    onError: (error) => log.error(error.stack ?? error.message),
-  });
-  return { control, health };
-}
-
-function createReplicator(
-  config: LocalConfig,
-  paths: Paths,
-  node: () => Node | null,
-): Replicator | null {
-  const { astdb, database, files } = config.replication;
-  if (astdb === null && database === null && files === null) return null;
-  const area = getLog("replication");
-  return new Replicator({
-    config,
-    stateDir: paths.stateDir,
-    runDir: paths.runDir,
-    clock,
-    log: (level, text, fields) => area[level](text, fields),
-    peerAddresses: () => node()?.links.peerAddresses() ?? [],
-    mayRead: () => mayRead(node()?.loop.last ?? null),
-    database: database === null ? null : new PostgresDatabase(database),
-  });
-}
-
-/** After a crash in the middle of an installation: one complete database, nothing else. Takes its time. */
-function tidyDatabase(config: LocalConfig, node: Node): void {
-  const { database } = config.replication;
-  if (database === null) return;
-  new PostgresDatabase(database).cleanupLeftovers().catch((error: unknown) => {
-    const why = error instanceof Error ? error.message : String(error);
-    node.alerts.raise(`Leftovers of database copies were not looked for: ${why}`);
-  });
-}
-
 function readKeysIfThere(path: string): readonly Uint8Array[] | null {
   try {
     Deno.statSync(path);
@@ -280,25 +181,5 @@ function makeIdentity(bootId: string): Identity {
     denort: build.denort === "source" ? "none" : build.denort,
     pid: Deno.pid,
     startedAt: clock.nowMs(),
-  };
-}
-
-/** Feeds systemd's watchdog from the loop itself, and its status line when the sentence changes. */
-function systemdTurns(notifier: Notifier): (sentence: string) => void {
-  const every = watchdogIntervalMs();
-  let nextWatchdog = 0;
-  let nextStatus = 0;
-  let said = "";
-  return (sentence) => {
-    const now = clock.nowMs();
-    if (every !== null && now >= nextWatchdog) {
-      nextWatchdog = now + every / 2;
-      notifier.notify({ watchdog: true });
-    }
-    if (sentence !== said && now >= nextStatus) {
-      said = sentence;
-      nextStatus = now + STATUS_LINE_EVERY_MS;
-      notifier.notify({ status: sentence });
-    }
   };
 }

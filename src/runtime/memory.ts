@@ -22,6 +22,7 @@ type Persisted = z.infer<typeof Persisted>;
 const Serving = z.object({
   version: z.literal(1),
   state: z.enum(STATE_NAMES),
+  serving: z.boolean(),
   epoch: z.number().int().min(0),
   bootId: z.string(),
   /** Host uptime in milliseconds when this was written: monotonic, the same for all processes of a boot. */
@@ -31,6 +32,8 @@ const Serving = z.object({
 /** What the previous daemon of this boot was doing. */
 export interface Previous {
   readonly state: NodeState["name"];
+  /** It ran the services or held the VIPs. */
+  readonly serving: boolean;
   /** Milliseconds since it last said so. */
   readonly agoMs: number;
 }
@@ -83,10 +86,13 @@ export class Memory {
   }
 
   /** Leaves word for the next daemon of this boot. */
-  saveServing(state: Pick<NodeState, "name" | "epoch">): void {
+  saveServing(
+    state: Pick<NodeState, "name" | "epoch"> & { readonly serving: boolean },
+  ): void {
     this.#write(this.#servingPath, {
       version: 1,
       state: state.name,
+      serving: state.serving,
       epoch: state.epoch,
       bootId: this.boot.id,
       uptimeMs: this.boot.uptimeMs(),
@@ -97,7 +103,11 @@ export class Memory {
   previous(): Previous | null {
     const found = this.#read(this.#servingPath, Serving);
     if (found === null || found.bootId !== this.boot.id) return null;
-    return { state: found.state, agoMs: Math.max(0, this.boot.uptimeMs() - found.uptimeMs) };
+    return {
+      state: found.state,
+      serving: found.serving,
+      agoMs: Math.max(0, this.boot.uptimeMs() - found.uptimeMs),
+    };
   }
 
   #read<T>(path: string, schema: z.ZodType<T>): T | null {

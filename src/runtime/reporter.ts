@@ -1,0 +1,123 @@
+/**
+ * What this node says of itself to its peer (`GET /health`) and to people (status, alerts).
+ *
+ * @module
+ */
+
+import type { LocalConfig } from "../config/types.ts";
+import type { StepResult } from "../core/step.ts";
+import type { HealthBody, StatusDocument } from "../health/types.ts";
+import type { Clock } from "../os/clock.ts";
+import type { Replicator } from "../replication/replicator.ts";
+import type { Alerts } from "./alerts.ts";
+import { dataSetStatus } from "./data_sets.ts";
+import type { GoalRunner } from "./goal_runner.ts";
+import type { History } from "./history.ts";
+import type { IsolationWatch } from "./isolation_watch.ts";
+import type { Links } from "./links.ts";
+import type { Loop } from "./loop.ts";
+import type { Observer } from "./observer.ts";
+import { type Identity, makeHealth, makeStatus, peerMismatch } from "./status.ts";
+import type { VipKeeper } from "./vip_keeper.ts";
+
+/** How long the status of the data sets is kept before it is read again for the peer. */
+const DATA_SETS_FRESH_MS = 5000;
+
+/** What {@linkcode Reporter} reads from. */
+export interface ReporterOptions {
+  readonly config: LocalConfig;
+  readonly clock: Clock;
+  readonly identity: Identity;
+  readonly loop: Loop;
+  readonly observer: Observer;
+  readonly links: Links;
+  readonly keeper: VipKeeper;
+  readonly runner: GoalRunner;
+  readonly replicator: Replicator | null;
+  readonly alerts: Alerts;
+  readonly history: History;
+  readonly isolation: IsolationWatch;
+  readonly serviceNames: readonly string[];
+  /** A cluster key is loaded. */
+  readonly hasKey: boolean;
+  /** Reasons why this host could not serve, found at start. */
+  readonly localFaults: readonly string[];
+  /** What the HTTP side counted. */
+  readonly counters: Readonly<StatusDocument["counters"]>;
+}
+
+/** See the module. */
+export class Reporter {
+  readonly #options: ReporterOptions;
+  #seq = 0;
+  #sets: StatusDocument["dataSets"] = [];
+  #setsReadAt = -Infinity;
+
+  constructor(options: ReporterOptions) {
+    this.#options = options;
+  }
+
+  /** The body of `GET /health`. @throws {Error} before the node has started */
+  health(): HealthBody {
+    const { config, identity } = this.#options;
+    const dataSets = this.#dataSets({ maxAgeMs: DATA_SETS_FRESH_MS });
+    return makeHealth({ config, identity, result: this.#result(), dataSets }, this.#seq++);
+  }
+
+  /** The status document. @throws {Error} before the node has started */
+  status(): StatusDocument {
+    const { config, clock, identity, loop, links, keeper } = this.#options;
+    return makeStatus({
+      config,
+      identity,
+      result: this.#result(),
+      observation: this.#options.observer.last,
+      views: links.views,
+      httpCounters: (network) => links.httpCounters(network),
+      report: links.report,
+      serviceNames: this.#options.serviceNames,
+      dataSets: this.#dataSets({ maxAgeMs: 0 }),
+      goal: this.#options.runner.current,
+      history: this.#options.history.entries,
+      alerts: this.alerts,
+      counters: {
+        ...this.#options.counters,
+        icmpIgnored: links.pinger.counters.ignored,
+        arpGarbage: keeper.garbage,
+      },
+      loop: { lagMs: loop.lagMs, lastTickAgoMs: Math.max(0, loop.ageMs) },
+      now: clock.nowMs(),
+      wallNow: clock.wallMs(),
+    });
+  }
+
+  /** First what holds as long as its cause does (in no log), then what was raised lately. */
+  get alerts(): readonly string[] {
+    const { config, hasKey, isolation, links, localFaults, keeper, alerts } = this.#options;
+    const standing = [
+      hasKey
+        ? null
+        : "No cluster key: this node watches and acts on silence only; run: relais keygen",
+      isolation.alert,
+      peerMismatch(config, links.report?.body ?? null),
+    ].filter((text) => text !== null);
+    return [...standing, ...localFaults, ...keeper.problems, ...alerts.texts];
+  }
+
+  #result(): StepResult {
+    const { last, state } = this.#options.loop;
+    if (last === null) throw new Error("Cannot report as the node has not started");
+    return { ...last, state };
+  }
+
+  #dataSets({ maxAgeMs }: { readonly maxAgeMs: number }): StatusDocument["dataSets"] {
+    const { replicator, clock } = this.#options;
+    const now = clock.nowMs();
+    // The peer asks for our health several times a second; the states of the sets are files.
+    if (now - this.#setsReadAt >= maxAgeMs) {
+      this.#setsReadAt = now;
+      this.#sets = replicator === null ? [] : dataSetStatus(replicator.status());
+    }
+    return this.#sets;
+  }
+}
