@@ -196,6 +196,7 @@ export const anyState: fc.Arbitrary<NodeState> = fc.record({
   maintenanceAsked: maybe(fc.constantFrom("on" as const, "off" as const)),
   stopAsked: rarely,
   servedBeforeMaintenance: fc.boolean(),
+  wasCutOff: rarely,
   stalledMs: rarely.map((stalled) => stalled ? 1600 : 0),
   peerReadySince: since,
   peerIdleSince: since,
