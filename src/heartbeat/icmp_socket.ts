@@ -7,6 +7,7 @@
 
 import { type ControlMessage, sendMessage } from "../os/datagram.ts";
 import { formatIp, ipBytes } from "../os/ip_bytes.ts";
+import { decodeSocketAddress, encodeSocketAddress, SOCKADDR_MAX } from "../os/socket_address.ts";
 import * as os from "../os/socket.ts";
 import { type Family, icmpOfIpv4Packet } from "./icmp_frame.ts";
 
@@ -47,7 +48,7 @@ export interface Received {
 export class IcmpSocket {
   readonly fd: number;
   readonly #buffer = new Uint8Array(new ArrayBuffer(2048));
-  readonly #from = new Uint8Array(new ArrayBuffer(28));
+  readonly #from = new Uint8Array(new ArrayBuffer(SOCKADDR_MAX));
 
   /** @throws {SocketError} e.g. `EPERM` without CAP_NET_RAW, `EAFNOSUPPORT` without IPv6 */
   constructor(readonly family: Family) {
@@ -71,7 +72,7 @@ export class IcmpSocket {
     const flags = v4 && options.onLink ? os.MSG_DONTROUTE : 0;
     return sendMessage(this.fd, {
       payload: message,
-      to: v4 ? sockaddrIn(ipBytes(address)) : sockaddrIn6(ipBytes(address)),
+      to: encodeSocketAddress({ address: ipBytes(address), port: 0 }),
       control: v4 ? control4(options) : control6(options),
       flags,
     });
@@ -83,12 +84,9 @@ export class IcmpSocket {
     if (length === os.NOTHING) return null;
     if (length < 0) return "garbage";
     const bytes = this.#buffer.subarray(0, length);
-    if (this.family === 6) {
-      // struct sockaddr_in6: family, port, flowinfo, then the address.
-      return { source: formatIp(this.#from.slice(8, 24)), message: bytes };
-    }
-    const message = icmpOfIpv4Packet(bytes);
-    return message === null ? "garbage" : { source: formatIp(this.#from.slice(4, 8)), message };
+    const message = this.family === 6 ? bytes : icmpOfIpv4Packet(bytes);
+    if (message === null) return "garbage";
+    return { source: formatIp(decodeSocketAddress(this.#from).address), message };
   }
 
   /** Milliseconds since the message that was taken last arrived in the kernel; 0 when not known. */
@@ -142,18 +140,4 @@ function control6({ source, onLink }: SendOptions): ControlMessage[] {
     control.push({ level: IPPROTO_IPV6, type: IPV6_HOPLIMIT, data });
   }
   return control;
-}
-
-function sockaddrIn(address: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(16);
-  bytes[0] = os.AF_INET;
-  bytes.set(address, 4);
-  return bytes;
-}
-
-function sockaddrIn6(address: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(28);
-  bytes[0] = os.AF_INET6;
-  bytes.set(address, 8);
-  return bytes;
 }

@@ -1,5 +1,5 @@
 /**
- * Raw sockets: the safe functions over `libc.ts`. Descriptors are plain numbers, always close-on-exec
+ * Sockets: the safe functions over `libc.ts`. Descriptors are plain numbers, always close-on-exec
  * and nonblocking. Setting a socket up throws {@linkcode SocketError}; sending and receiving return the
  * error as a value, because on a network that fails it is an expected result.
  *
@@ -16,6 +16,8 @@ export const AF_INET = 2;
 export const AF_INET6 = 10;
 /** Address family of whole frames on one interface; packet(7). */
 export const AF_PACKET = 17;
+/** Socket type of datagrams; socket(2). */
+export const SOCK_DGRAM = 2;
 /** Socket type that carries the protocol's own header; socket(2). */
 export const SOCK_RAW = 3;
 const SOCK_NONBLOCK = 0x800;
@@ -26,6 +28,7 @@ const SO_ERROR = 4;
 /** Send flag: only to hosts on directly connected networks; send(2). IPv4 only on Linux. */
 export const MSG_DONTROUTE = 0x4;
 const MSG_DONTWAIT = 0x40;
+const MSG_ERRQUEUE = 0x2000;
 
 /** The errno values that relais names; anything else is shown by number. */
 const ERRNO_NAMES: Readonly<Record<number, string>> = {
@@ -92,8 +95,9 @@ export function openSocket(
 ): number {
   const type = spec.type | SOCK_CLOEXEC | SOCK_NONBLOCK;
   const fd = libc().socket(spec.domain, type, spec.protocol);
-  if (fd < 0) throw new SocketError(`open a raw socket for ${purpose}`, lastErrno());
-  return fd;
+  if (fd >= 0) return fd;
+  const kind = spec.type === SOCK_RAW ? "raw socket" : "socket";
+  throw new SocketError(`open a ${kind} for ${purpose}`, lastErrno());
 }
 
 /** Closes a descriptor. Never fails in a way that the caller could act on. */
@@ -189,6 +193,7 @@ export function sendTo(
 export const NOTHING = -11;
 
 const fromLength = new Uint32Array(1);
+const nowhere = new Uint8Array(0);
 
 /**
  * Takes one datagram without waiting. The sender's `struct sockaddr_*` is written to `from`.
@@ -198,12 +203,26 @@ const fromLength = new Uint32Array(1);
 export function receiveFrom(
   fd: number,
   buffer: Uint8Array<ArrayBuffer>,
-  from: Uint8Array<ArrayBuffer>,
+  from: Uint8Array<ArrayBuffer> = nowhere,
+): number {
+  return receive(fd, buffer, { from, flags: MSG_DONTWAIT });
+}
+
+/**
+ * Takes the beginning of a datagram that was sent from `fd` and refused on its way, MSG_ERRQUEUE of
+ * recv(2); for sockets with IP_RECVERR. Returns as {@linkcode receiveFrom} does.
+ */
+export function receiveReturned(fd: number, buffer: Uint8Array<ArrayBuffer>): number {
+  return receive(fd, buffer, { from: nowhere, flags: MSG_DONTWAIT | MSG_ERRQUEUE });
+}
+
+function receive(
+  fd: number,
+  buffer: Uint8Array<ArrayBuffer>,
+  { from, flags }: { readonly from: Uint8Array<ArrayBuffer>; readonly flags: number },
 ): number {
   fromLength[0] = from.length;
-  const got = Number(
-    libc().recvfrom(fd, buffer, BigInt(buffer.length), MSG_DONTWAIT, from, fromLength),
-  );
+  const got = Number(libc().recvfrom(fd, buffer, BigInt(buffer.length), flags, from, fromLength));
   return got < 0 ? -lastErrno() : got;
 }
 

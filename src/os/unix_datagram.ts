@@ -6,12 +6,10 @@
  * @module
  */
 
-import { closeSocket, openSocket, sendTo } from "./socket.ts";
+import { closeSocket, openSocket, sendTo, SOCK_DGRAM } from "./socket.ts";
 
 /** Address family of Unix sockets, unix(7). */
 export const AF_UNIX = 1;
-/** Socket type of datagrams, socket(2). */
-export const SOCK_DGRAM = 2;
 /** `sun_path` of unix(7), in bytes. */
 const SUN_PATH_BYTES = 108;
 const EBADF = 9;

@@ -7,8 +7,9 @@
 
 import type { ServiceHealthConfig } from "../config/types.ts";
 import type { Clock } from "../os/clock.ts";
+import type { Poller } from "../os/poller.ts";
 import { RiseFall } from "./rise_fall.ts";
-import { askSip, type SipOutcome } from "./sip_exchange.ts";
+import { SipClient, type SipOutcome, type SipQuestion } from "./sip_client.ts";
 
 /** Bounds of the wait for one answer, ms: a busy Asterisk is late, a dead one need not hold us up. */
 const ANSWER_MIN_MS = 500;
@@ -29,6 +30,8 @@ export interface TelephonyCounters {
 export interface TelephonyOptions {
   readonly config: ServiceHealthConfig;
   readonly clock: Clock;
+  /** Must be started before anything is asked; wakes the check when an answer is there. */
+  readonly poller: Poller;
   /** Called when the judgement changes; `why` is in words, empty when healthy. */
   readonly onChange: (healthy: boolean, why: string) => void;
 }
@@ -37,7 +40,9 @@ export interface TelephonyOptions {
 export class TelephonyCheck {
   readonly #options: TelephonyOptions;
   readonly #judgement: RiseFall;
-  readonly #counters = { asked: 0, answered: 0, failed: 0, strays: 0 };
+  /** Null: no check is configured. */
+  readonly #client: SipClient | null;
+  readonly #counters = { asked: 0, answered: 0, failed: 0 };
   #running: { readonly abort: AbortController; readonly done: Promise<void> } | null = null;
   /** Raised by reset(): the outcome of a question asked before it says nothing. */
   #generation = 0;
@@ -46,6 +51,8 @@ export class TelephonyCheck {
   constructor(options: TelephonyOptions) {
     this.#options = options;
     this.#judgement = new RiseFall(options.config);
+    const { config: { sip }, clock, poller } = options;
+    this.#client = sip === null ? null : new SipClient({ ...sip, clock, poller });
   }
 
   /** Null: no check is configured, or too few have ended to tell. */
@@ -60,14 +67,15 @@ export class TelephonyCheck {
 
   /** Counts since the object was made. */
   get counters(): TelephonyCounters {
-    return { ...this.#counters };
+    return { ...this.#counters, strays: this.#client?.strays ?? 0 };
   }
 
   /** Begins to ask; does nothing when it already does. */
   start(): void {
-    if (this.#running !== null || this.#options.config.sip === null) return;
+    if (this.#running !== null || this.#client === null) return;
     const abort = new AbortController();
-    this.#running = { abort, done: this.#loop(abort.signal) };
+    this.#client.keepOpen(true);
+    this.#running = { abort, done: this.#loop(this.#client, abort.signal) };
   }
 
   /** Ends asking; resolves when the socket is closed. The judgement stays until {@linkcode reset}. */
@@ -75,6 +83,7 @@ export class TelephonyCheck {
     const running = this.#running;
     this.#running = null;
     running?.abort.abort();
+    this.#client?.keepOpen(false);
     await running?.done;
   }
 
@@ -86,26 +95,31 @@ export class TelephonyCheck {
   }
 
   /**
-   * Asks until the first answer, at most `deadlineMs`: the last step of a takeover. True at once when no
-   * check is configured. Does not touch the judgement.
+   * Asks until the first answer, at most `deadlineMs`: the last step of a takeover. A closed port is
+   * asked again, as the server may be starting. True at once when no check is configured. Does not touch
+   * the judgement.
    *
    * @throws {DOMException} `AbortError` when `signal` aborts
    */
   async once(deadlineMs: number, signal?: AbortSignal): Promise<boolean> {
-    if (this.#options.config.sip === null) return true;
-    const outcome = await this.#ask({ deadlineMs, resendMs: ONCE_PACE_MS }, signal);
+    if (this.#client === null) return true;
+    const pace = { deadlineMs, resendMs: ONCE_PACE_MS };
+    const outcome = await this.#ask(
+      this.#client,
+      signal === undefined ? pace : { ...pace, signal },
+    );
     this.#why = outcome.why;
     return outcome.status !== null;
   }
 
-  async #loop(signal: AbortSignal): Promise<void> {
+  async #loop(client: SipClient, signal: AbortSignal): Promise<void> {
     const { clock, config } = this.#options;
     const answerMs = Math.min(ANSWER_MAX_MS, Math.max(ANSWER_MIN_MS, config.intervalMs));
     try {
       while (true) {
         const began = clock.nowMs();
         const generation = this.#generation;
-        const outcome = await this.#ask({ deadlineMs: answerMs }, signal);
+        const outcome = await this.#ask(client, { deadlineMs: answerMs, signal });
         if (generation === this.#generation) this.#judge(outcome);
         await clock.sleep(Math.max(0, began + config.intervalMs - clock.nowMs()), signal);
       }
@@ -115,18 +129,11 @@ export class TelephonyCheck {
     }
   }
 
-  async #ask(
-    timing: { readonly deadlineMs: number; readonly resendMs?: number },
-    signal?: AbortSignal,
-  ): Promise<SipOutcome> {
-    const { sip } = this.#options.config;
-    if (sip === null) throw new TypeError("Cannot ask as no SIP server is configured");
+  async #ask(client: SipClient, question: SipQuestion): Promise<SipOutcome> {
     this.#counters.asked++;
-    const options = { ...sip, ...timing, clock: this.#options.clock };
-    const outcome = await askSip(signal === undefined ? options : { ...options, signal });
+    const outcome = await client.ask(question);
     if (outcome.status === null) this.#counters.failed++;
     else this.#counters.answered++;
-    this.#counters.strays += outcome.strays;
     return outcome;
   }
 

@@ -5,8 +5,15 @@
  * @module
  */
 
-import { bindSocket, closeSocket, NOTHING, openSocket, receiveFrom } from "../../src/os/socket.ts";
-import { AF_UNIX, encodeUnixAddress, SOCK_DGRAM } from "../../src/os/unix_datagram.ts";
+import {
+  bindSocket,
+  closeSocket,
+  NOTHING,
+  openSocket,
+  receiveFrom,
+  SOCK_DGRAM,
+} from "../../src/os/socket.ts";
+import { AF_UNIX, encodeUnixAddress } from "../../src/os/unix_datagram.ts";
 
 /** Bound to its name until disposed; a path is removed then. */
 export class UnixReceiver implements Disposable {
