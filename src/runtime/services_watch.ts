@@ -91,18 +91,18 @@ export class ServicesWatch {
       }
       return;
     }
-    for (;;) {
-      if (await this.#check.once(Math.min(1000, config.health.intervalMs))) return;
-      try {
+    try {
+      while (!await this.#check.once(Math.min(1000, config.health.intervalMs), signal)) {
         await clock.sleep(HEALTH_POLL_MS, signal);
-      } catch (cause) {
-        const { host, port } = config.health.sip ?? { host: "", port: 0 };
-        throw new Error(
-          `Cannot serve as nothing answers SIP OPTIONS at ${host}:${port} after the start of ` +
-            `${driver.names.join(", ")}: look at its log`,
-          { cause },
-        );
       }
+    } catch (cause) {
+      if (!signal.aborted) throw cause;
+      const { host, port } = config.health.sip ?? { host: "", port: 0 };
+      throw new Error(
+        `Cannot serve as nothing answers SIP OPTIONS at ${host}:${port} after the start of ` +
+          `${driver.names.join(", ")}: look at its log`,
+        { cause },
+      );
     }
   }
 
