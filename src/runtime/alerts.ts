@@ -23,9 +23,12 @@ export class Alerts {
 
   /** Raises an alert; the same text again only renews it. */
   raise(text: string): void {
-    const known = this.#raised.has(text);
+    const now = this.#clock.nowMs();
+    const before = this.#raised.get(text);
+    // Nobody may have asked for the status since it was over: then it is new again.
+    const known = before !== undefined && now - before <= KEPT_MS;
     this.#raised.delete(text);
-    this.#raised.set(text, this.#clock.nowMs());
+    this.#raised.set(text, now);
     while (this.#raised.size > KEPT_MAX) {
       const oldest = this.#raised.keys().next().value;
       if (oldest === undefined) break;

@@ -18,6 +18,8 @@ export class History {
   readonly #onTrouble: (message: string) => void;
   #entries: HistoryEntry[] = [];
   #lines = 0;
+  /** A power failure cut the last line: the next one must not be glued to it. */
+  #isCut = false;
 
   constructor(options: {
     readonly stateDir: string;
@@ -43,10 +45,11 @@ export class History {
         Deno.renameSync(`${this.#path}.tmp`, this.#path);
         this.#lines = this.#entries.length;
       } else {
-        const text = `${JSON.stringify(entry)}\n`;
+        const text = `${this.#isCut ? "\n" : ""}${JSON.stringify(entry)}\n`;
         Deno.writeTextFileSync(this.#path, text, { append: true, mode: 0o600 });
         this.#lines++;
       }
+      this.#isCut = false;
     } catch (error) {
       this.#onTrouble(
         `Cannot write ${this.#path}: ${error instanceof Error ? error.message : error}`,
@@ -66,6 +69,7 @@ export class History {
       }
       return;
     }
+    this.#isCut = text !== "" && !text.endsWith("\n");
     const lines = text.split("\n").filter((line) => line !== "");
     this.#lines = lines.length;
     for (const line of lines.slice(-HISTORY_SHOWN)) {
