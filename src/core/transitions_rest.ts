@@ -251,7 +251,8 @@ export const ISOLATED_RULES: readonly Rule[] = [
     guard: (c) =>
       vipsAreFree(c) && c.seen.services.running === "all" && fitOrAlone(c) &&
       (peerIsGone(c) || (c.s.daemonLost && (c.s.hasVips || c.config.role === "master")) ||
-        peerRestsIn(c, ["standby", "failed", "maintenance"])),
+        peerRestsIn(c, ["standby", "failed", "maintenance"]) ||
+        (peerIsIdleTooLong(c) && peerRestsIn(c, ["isolated", "rejoining", "starting"]))),
     to: "taking-over",
     actions: () => [goal("take")],
     why:
