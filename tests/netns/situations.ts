@@ -8,6 +8,7 @@
 import assert from "node:assert/strict";
 import { StatusDocument } from "../../src/health/types.ts";
 import { Cluster, type ClusterOptions } from "../support/cluster.ts";
+import type { TestHost } from "../support/host.ts";
 import type { Observer } from "../support/observer.ts";
 import { PBX_COMMANDS } from "../support/pbx.ts";
 import { callable, register } from "../support/phone.ts";
@@ -115,4 +116,45 @@ export function dataSet(
   const found = dataSets.find((each) => each.set === set && each.direction === direction);
   assert.ok(found !== undefined, `${set} ${direction} is in the status`);
   return found;
+}
+
+/** `expected` stand in `seen` in this order, whatever else is between them. */
+export function assertInOrder(seen: readonly string[], expected: readonly string[]): void {
+  let at = -1;
+  for (const each of expected) {
+    at = seen.indexOf(each, at + 1);
+    assert.ok(at >= 0, `${each} comes in its place among: ${seen.join(", ")}`);
+  }
+}
+
+/** The route of the first network leaves from its VIP exactly while the host serves. */
+export async function assertVipRoute(
+  { lab }: Cluster,
+  { host, name }: RelaisHost,
+  serves: boolean,
+): Promise<void> {
+  const { stdout } = await host.exec(["ip", "-json", "route", "get", "192.0.2.1"]);
+  const [route] = JSON.parse(stdout) as { gateway: string; prefsrc: string }[];
+  assert.deepEqual(
+    { gateway: route?.gateway, prefsrc: route?.prefsrc },
+    {
+      gateway: lab.address("gateway"),
+      prefsrc: serves ? lab.vip(0) : lab.address(name === "master" ? "master" : "slave"),
+    },
+    name,
+  );
+}
+
+/**
+ * Waits until a machine's neighbour table has this MAC for the address. A machine that sends nothing to it
+ * learns that from announcements alone.
+ */
+export async function untilLearnt(host: TestHost, address: string, mac: string): Promise<void> {
+  const show = async (): Promise<string> =>
+    (await host.exec(["ip", "neigh", "show", "to", address])).stdout;
+  await poll(async () => (await show()).includes(` lladdr ${mac} `), {
+    deadlineMs: DEADLINE_MS,
+    what: `${mac} for ${address} in the neighbour table of ${host.name}`,
+    instead: show,
+  });
 }
