@@ -31,7 +31,9 @@ export async function daemon(
     if (handle.abort.signal.aborted) return EXIT.ok;
     console.error(error instanceof Error ? error.message : String(error));
     if (error instanceof ConfigError) return EXIT.badConfig;
-    if (error instanceof Deno.errors.NotFound) return EXIT.noConfig;
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) {
+      return EXIT.noConfig;
+    }
     if (error instanceof IdentityError || error instanceof KeyError) return EXIT.misconfigured;
     if (error instanceof AlreadyRunningError) return EXIT.failed;
     return EXIT.failed;

@@ -63,10 +63,14 @@ export function goalSteps(goal: GoalName, options: GoalOptions): readonly StepSp
       ];
     case "take":
       return [
-        // A full disk must not silence the telephones: the runtime goes on trying to persist it.
-        step("persist-epoch", "go-on", "no older data set may be accepted once we serve"),
         step("mount-vips", "fail", "M1, S1: the address first, phones wait for milliseconds only"),
         step("announce", "go-on", "M1, S1: ARP and ND tables of the network; repeated in a burst"),
+        // A full disk must not silence the telephones: the runtime goes on trying to persist it.
+        step(
+          "persist-epoch",
+          "go-on",
+          "before anything is served: no older data set may be accepted afterwards; the disk may take its time",
+        ),
         ...(options.fetch
           ? [step("fetch-astdb", "go-on", "M4: the peer may hold newer data")]
           : []),

@@ -18,6 +18,9 @@ const SERVING_EVERY_MS = 1000;
 /** … and often enough that a node without VIPs is adopted: its word counts for `dead_after_ms` only. */
 const SERVING_TIMES_IN_DEAD = 3;
 
+/** A disk that refused is asked again after this pause. */
+const PERSIST_RETRY_MS = 1000;
+
 /** What {@linkcode MemoryKeeper} needs. */
 export interface MemoryKeeperOptions {
   readonly memory: Memory;
@@ -34,6 +37,7 @@ export class MemoryKeeper {
   readonly #options: MemoryKeeperOptions;
   readonly #everyMs: number;
   #nextServingAt = 0;
+  #nextPersistAt = -Infinity;
   #persistedEpoch: number;
   /** What was persisted before this process; from zero on the first start. */
   readonly before: Pick<NodeState, "epoch" | "failbackHeld">;
@@ -74,7 +78,13 @@ export class MemoryKeeper {
 
   /** Writes what is due; called after each turn. */
   pace(result: StepResult, now: number): void {
-    if (result.state.epoch !== this.#persistedEpoch) this.persistSafely();
+    // While taking over the VIPs go first: a step of that goal persists the epoch before anything is served.
+    const isDue = result.state.epoch !== this.#persistedEpoch &&
+      result.state.name !== "taking-over" && now >= this.#nextPersistAt;
+    if (isDue) {
+      this.#nextPersistAt = now + PERSIST_RETRY_MS;
+      this.persistSafely();
+    }
     if (isServing(result) && now >= this.#nextServingAt) this.saveServing();
   }
 }
