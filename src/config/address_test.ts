@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { isIPv4, isIPv6 } from "node:net";
 import fc from "fast-check";
+import "../../tests/support/seed.ts";
 import { canonicalIp } from "../os/ip_bytes.ts";
 import {
   bitsOf,

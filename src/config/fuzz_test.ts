@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
+import "../../tests/support/seed.ts";
 import { ConfigError, formatIssue, parseConfig } from "./load.ts";
 import type { Config } from "./types.ts";
 

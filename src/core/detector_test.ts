@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import "../../tests/support/seed.ts";
 import { BALANCED, linkCase, NOW } from "../../tests/support/core_cases.ts";
 import { daemonSilentMs, judgePeer, latest } from "./detector.ts";
 import type { LinkEvidence } from "./types.ts";

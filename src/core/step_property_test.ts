@@ -6,6 +6,7 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import "../../tests/support/seed.ts";
 import {
   anyConfig,
   anyObservation,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import "../../tests/support/seed.ts";
 import { canonicalIp, formatIp, ipBytes, ipFromValue, ipToValue, parseIp } from "./ip_bytes.ts";
 
 Deno.test("formatIp() writes the canonical text of RFC 5952", () => {

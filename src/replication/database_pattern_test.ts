@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import "../../tests/support/seed.ts";
 import { matchesTable, tablePattern } from "./database_pattern.ts";
 
 function matches(pattern: string, table: string, schema = "public"): boolean {

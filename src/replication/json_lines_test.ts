@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import "../../tests/support/seed.ts";
 import { encodeLine, LineTooLongError, readLines } from "./json_lines.ts";
 
 async function lines(bytes: Uint8Array, step: number, maxBytes = 1000): Promise<string[]> {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import "../../tests/support/seed.ts";
 import { parseReceiveCommand, rsyncVerb, splitWords } from "./receive_command.ts";
 import { checkRsyncRequest, rsyncCommand } from "./rsync_arguments.ts";
 import { rsyncShell, sshCommand } from "./ssh_arguments.ts";

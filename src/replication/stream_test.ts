@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import fc from "fast-check";
+import "../../tests/support/seed.ts";
 import { systemClock } from "../os/clock.ts";
 import type { SetHeader } from "./set_header.ts";
 import { readSetStream, SetStreamError, writeSetStream } from "./stream.ts";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import "../../tests/support/seed.ts";
 import { RiseFall } from "./rise_fall.ts";
 
 Deno.test("RiseFall changes its judgement after rise good or fall bad results in a row", () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import "../../tests/support/seed.ts";
 import { answers, encodeOptions, type OptionsRequest, parseResponse } from "./sip_message.ts";
 
 const request: OptionsRequest = {

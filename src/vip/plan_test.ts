@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import "../../tests/support/seed.ts";
 import type { NetworkConfig } from "../config/types.ts";
 import type { AddressInfo, InterfaceInfo, RouteInfo } from "./iproute.ts";
 import { isOurAddress, labelFor } from "./mark.ts";

@@ -7,6 +7,7 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import "../support/seed.ts";
 import { findBroken } from "../../src/core/invariants.ts";
 import { SERVING_STATES } from "../../src/core/situation.ts";
 import { STATE_NAMES } from "../../src/core/types.ts";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import "./seed.ts";
 import { median, Series } from "./series.ts";
 
 /** One request each 5 ms; `.` answered by a, `b` answered by b, `x` lost. */
