@@ -160,6 +160,10 @@ stage.test(
       deadlineMs: DEADLINE_MS,
       everyMs: 200,
       what: "an accepted failback",
+      instead: async () => {
+        const { stdout, stderr } = await master.relais(["failback"]);
+        return stdout + stderr + master.log(20) + slave.log(20);
+      },
     });
     await cluster.untilNormal(DEADLINE_MS);
   },

@@ -20,6 +20,17 @@ async function stoppedCluster(config: Parameters<typeof relaisToml>[0] = {}): Pr
   return await Cluster.create({ config: { ...STEADY, ...config } });
 }
 
+/** A phone registers at the master, and the PBX has written that down: it commits once a second. */
+async function phoneIsOnDisk(cluster: Cluster, user: string): Promise<void> {
+  await phoneRegisters(cluster, user);
+  const argv = ["grep", "-q", `contact/${user};`, "/var/lib/asterisk/astdb.sqlite3"];
+  await poll(async () => (await cluster.master.host.try(argv)).code === 0, {
+    deadlineMs: DEADLINE_MS,
+    everyMs: 100,
+    what: `phone ${user} in the astdb of the master`,
+  });
+}
+
 /** What a verb says when it does not do what was asked. */
 async function refusal(host: RelaisHost, verb: readonly string[]): Promise<string> {
   const { code, stdout, stderr } = await host.relais(verb);
@@ -45,7 +56,7 @@ Deno.test("a peer with another configuration is shown, watched, given no data, a
       what: "a slave that watches",
     },
   );
-  await phoneRegisters(cluster, "1001");
+  await phoneIsOnDisk(cluster, "1001");
   assert.match(await refusal(master, ["sync", "astdb"]), /configurations .*differ/);
   assert.equal(slave.host.exists("/var/lib/asterisk/astdb.sqlite3"), false, "nothing arrived");
   await poll(async () => /another configuration/.test(await refusal(master, ["switchover"])), {
@@ -91,7 +102,7 @@ Deno.test("a tool that is missing is named with its package, and what does not n
   await using watcher = await cluster.watch();
   await untilServes(cluster, master, client);
   await untilAlert(master, /files.*rsync.*apt.* install rsync/);
-  await phoneRegisters(cluster, "1001");
+  await phoneIsOnDisk(cluster, "1001");
   const astdb = await master.relais(["sync", "astdb"]);
   assert.equal(astdb.code, 0, astdb.stdout + astdb.stderr);
   assert.match(await refusal(master, ["sync", "files"]), /rsync/);
@@ -108,7 +119,7 @@ Deno.test("pg_dump is missing: named with its package, and the astdb is copied a
   await master.host.exec(["sh", "-c", "rm -f /usr/bin/pg_dump /usr/lib/postgresql/*/bin/pg_dump"]);
   await cluster.start(DEADLINE_MS);
   await untilAlert(master, /database.*pg_dump.*apt.* install postgresql-client/);
-  await phoneRegisters(cluster, "1001");
+  await phoneIsOnDisk(cluster, "1001");
   const astdb = await master.relais(["sync", "astdb"]);
   assert.equal(astdb.code, 0, astdb.stdout + astdb.stderr);
   assert.match(await refusal(master, ["sync", "database"]), /pg_dump/);
@@ -137,14 +148,14 @@ Deno.test("disk full while receiving: the previous copy is kept, both hosts show
   await slave.host.exec(["mount", "-t", "tmpfs", "-o", "size=512k,mode=755", "relais", state]);
   await cluster.start(DEADLINE_MS);
   await using client = await cluster.observe();
-  await phoneRegisters(cluster, "1001");
+  await phoneIsOnDisk(cluster, "1001");
   const first = await master.relais(["sync", "astdb"]);
   assert.equal(first.code, 0, first.stdout + first.stderr);
   const kept = (await slave.status())!.dataSets
     .find((each) => each.set === "astdb" && each.direction === "received")!;
   assert.ok(kept.sha256 !== null);
   await slave.host.try(["sh", "-c", `dd if=/dev/zero of=${state}/full bs=1k`]);
-  await phoneRegisters(cluster, "1002");
+  await phoneIsOnDisk(cluster, "1002");
   assert.match(await refusal(master, ["sync", "astdb"]), /disk of .* is full/);
   const errors = await Promise.all(cluster.both.map((host) =>
     host.waitFor(
