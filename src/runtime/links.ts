@@ -55,6 +55,8 @@ export interface LinkView {
 export interface LinksOptions {
   readonly config: LocalConfig;
   readonly clock: Clock;
+  /** Witnesses that answered in an earlier run. */
+  readonly knownWitnesses: readonly string[];
   /** Something was heard that the core may be waiting for. */
   readonly onNews: () => void;
 }
@@ -66,11 +68,13 @@ export class Links {
   readonly #http: HttpProbe;
   readonly #config: LocalConfig;
   readonly #onNews: () => void;
+  readonly #knownWitnesses: Set<string>;
   #report: { readonly body: HealthBody; readonly at: number } | null = null;
 
   constructor(options: LinksOptions) {
     this.#config = options.config;
     this.#onNews = options.onNews;
+    this.#knownWitnesses = new Set(options.knownWitnesses);
     const now = options.clock.nowMs();
     const { role, heartbeat } = options.config;
     this.views = options.config.networks.map((network): LinkView => ({
@@ -128,6 +132,14 @@ export class Links {
     return this.#http.counters(network);
   }
 
+  /**
+   * Witnesses that have answered at least once, ever. One that never did (a gateway that does not answer
+   * pings) is no witness: its silence would make a node believe that it is cut off whenever its peer dies.
+   */
+  get knownWitnesses(): readonly string[] {
+    return [...this.#knownWitnesses];
+  }
+
   /** For the core. */
   linkEvidence(): LinkEvidence[] {
     return this.views.map((view) => ({
@@ -136,7 +148,7 @@ export class Links {
       hasVip: view.network.vips.length > 0,
       lastIcmpAt: view.lastIcmpAt,
       lastHttpAt: view.lastHttpAt,
-      hasWitness: view.network.witnesses.length > 0,
+      hasWitness: view.network.witnesses.some((witness) => this.#knownWitnesses.has(witness)),
       lastWitnessAt: view.witnessAt.size === 0 ? null : Math.max(...view.witnessAt.values()),
     }));
   }
@@ -249,6 +261,7 @@ export class Links {
         if (wasSilent) this.#onNews();
       } else if (view.network.witnesses.includes(address)) {
         view.witnessAt.set(address, atMs);
+        this.#knownWitnesses.add(address);
       }
     }
   }

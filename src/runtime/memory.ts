@@ -16,6 +16,8 @@ const Persisted = z.object({
   epoch: z.number().int().min(0),
   role: z.enum(["master", "slave"]),
   failbackHeld: z.boolean(),
+  /** Witnesses that have answered at least once, ever. */
+  witnesses: z.array(z.string().max(64)).max(200).default([]),
 });
 type Persisted = z.infer<typeof Persisted>;
 
@@ -79,10 +81,10 @@ export class Memory {
     return this.#read(this.#statePath, Persisted);
   }
 
-  /** Persists what must survive a reboot. An error (disk full) is reported and thrown. */
-  save(state: Pick<NodeState, "epoch" | "failbackHeld">, role: Persisted["role"]): void {
-    const text = { version: 1, epoch: state.epoch, role, failbackHeld: state.failbackHeld };
-    this.#write(this.#statePath, text, { sync: true });
+  /** Persists what must survive a reboot. @throws when the disk refuses */
+  save({ epoch, failbackHeld, role, witnesses }: Omit<Persisted, "version">): void {
+    const value = { version: 1, epoch, role, failbackHeld, witnesses };
+    this.#write(this.#statePath, value, { sync: true });
   }
 
   /** Leaves word for the next daemon of this boot. */

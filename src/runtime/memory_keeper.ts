@@ -28,6 +28,8 @@ export interface MemoryKeeperOptions {
   readonly role: Role;
   readonly deadAfterMs: number;
   readonly state: () => NodeState;
+  /** Witnesses that have answered at least once, ever. */
+  readonly witnesses: () => readonly string[];
   /** A sentence for the alerts: the disk refuses. */
   readonly onTrouble: (text: string) => void;
 }
@@ -39,6 +41,7 @@ export class MemoryKeeper {
   #nextServingAt = 0;
   #nextPersistAt = -Infinity;
   #persistedEpoch: number;
+  #persistedWitnesses: number;
   /** What was persisted before this process; from zero on the first start. */
   readonly before: Pick<NodeState, "epoch" | "failbackHeld">;
 
@@ -47,13 +50,16 @@ export class MemoryKeeper {
     this.#everyMs = Math.min(SERVING_EVERY_MS, options.deadAfterMs / SERVING_TIMES_IN_DEAD);
     this.before = options.memory.load() ?? { epoch: 0, failbackHeld: false };
     this.#persistedEpoch = this.before.epoch;
+    this.#persistedWitnesses = options.witnesses().length;
   }
 
   /** Persists the epoch now. @throws {Error} when the disk refuses: the epoch is not safe then */
   persist(): void {
-    const state = this.#options.state();
-    this.#options.memory.save(state, this.#options.role);
-    this.#persistedEpoch = state.epoch;
+    const { epoch, failbackHeld } = this.#options.state();
+    const witnesses = [...this.#options.witnesses()];
+    this.#options.memory.save({ epoch, failbackHeld, role: this.#options.role, witnesses });
+    this.#persistedEpoch = epoch;
+    this.#persistedWitnesses = witnesses.length;
   }
 
   /** As {@linkcode MemoryKeeper.persist}; a disk that refuses is an alert. */
@@ -79,8 +85,9 @@ export class MemoryKeeper {
   /** Writes what is due; called after each turn. */
   pace(result: StepResult, now: number): void {
     // While taking over the VIPs go first: a step of that goal persists the epoch before anything is served.
-    const isDue = result.state.epoch !== this.#persistedEpoch &&
-      result.state.name !== "taking-over" && now >= this.#nextPersistAt;
+    const isNews = result.state.epoch !== this.#persistedEpoch ||
+      this.#options.witnesses().length !== this.#persistedWitnesses;
+    const isDue = isNews && result.state.name !== "taking-over" && now >= this.#nextPersistAt;
     if (isDue) {
       this.#nextPersistAt = now + PERSIST_RETRY_MS;
       this.persistSafely();

@@ -28,9 +28,15 @@ Deno.test("Memory has what was persisted, privately, and leaves no temporary fil
   await withFolder(({ folder, troubles, memory }) => {
     assert.equal(memory().load(), null, "the first start");
     assert.equal(memory().previous(), null);
-    memory().save({ epoch: 6, failbackHeld: false }, "slave");
-    memory().save({ epoch: 7, failbackHeld: true }, "slave");
-    assert.deepEqual(memory().load(), { version: 1, epoch: 7, role: "slave", failbackHeld: true });
+    memory().save({ epoch: 6, failbackHeld: false, role: "slave", witnesses: ["10.20.0.254"] });
+    memory().save({ epoch: 7, failbackHeld: true, role: "slave", witnesses: ["10.20.0.254"] });
+    assert.deepEqual(memory().load(), {
+      version: 1,
+      epoch: 7,
+      role: "slave",
+      failbackHeld: true,
+      witnesses: ["10.20.0.254"],
+    });
     assert.equal(Deno.statSync(`${folder}/state.json`).mode! & 0o777, 0o600);
     assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name), ["state.json"]);
     assert.deepEqual(troubles, []);
@@ -56,7 +62,7 @@ Deno.test("Memory.load() takes a damaged file for none, and reports it", async (
       assert.equal(memory().load(), null, text);
       assert.equal(troubles.length, 1, text);
       assert.match(troubles[0]!, /^Cannot use .*state\.json/);
-      memory().save({ epoch: 8, failbackHeld: false }, "slave");
+      memory().save({ epoch: 8, failbackHeld: false, role: "slave", witnesses: ["10.20.0.254"] });
       assert.equal(memory().load()?.epoch, 8, "and replaces it");
     });
   }
@@ -64,9 +70,11 @@ Deno.test("Memory.load() takes a damaged file for none, and reports it", async (
 
 Deno.test("Memory.save() throws what the disk says, and the file before stays", async () => {
   await withFolder(({ folder, memory }) => {
-    memory().save({ epoch: 6, failbackHeld: false }, "slave");
+    memory().save({ epoch: 6, failbackHeld: false, role: "slave", witnesses: ["10.20.0.254"] });
     Deno.mkdirSync(`${folder}/state.json.tmp`);
-    assert.throws(() => memory().save({ epoch: 7, failbackHeld: false }, "slave"));
+    assert.throws(() =>
+      memory().save({ epoch: 7, failbackHeld: false, role: "slave", witnesses: ["10.20.0.254"] })
+    );
     assert.equal(memory().load()?.epoch, 6);
   });
 });

@@ -101,7 +101,8 @@ export class Node {
     const onNews = (): void => this.loop.kick();
     this.alerts = new Alerts({ clock, onNew: (text) => log.warn(text, { event: "alert" }) });
     this.history = new History({ stateDir: options.stateDir, onTrouble });
-    this.links = new Links({ config, clock, onNews });
+    const knownWitnesses = memory.load()?.witnesses ?? [];
+    this.links = new Links({ config, clock, knownWitnesses, onNews });
     this.keeper = this.#makeKeeper({ onTrouble, onNews });
     this.#services = new ServicesWatch({
       config: config.services,
@@ -125,6 +126,7 @@ export class Node {
       role: config.role,
       deadAfterMs: config.heartbeat.deadAfterMs,
       state: () => this.loop.state,
+      witnesses: () => this.links.knownWitnesses,
       onTrouble,
     });
     this.peerLine = new PeerLine({

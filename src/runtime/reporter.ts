@@ -10,7 +10,7 @@ import type { HealthBody, StatusDocument } from "../health/types.ts";
 import type { Clock } from "../os/clock.ts";
 import type { Replicator } from "../replication/replicator.ts";
 import type { Alerts } from "./alerts.ts";
-import { dataSetStatus } from "./data_sets.ts";
+import { dataSetStatus, formatAge } from "./data_sets.ts";
 import type { GoalRunner } from "./goal_runner.ts";
 import type { History } from "./history.ts";
 import type { IsolationWatch } from "./isolation_watch.ts";
@@ -22,6 +22,9 @@ import type { VipKeeper } from "./vip_keeper.ts";
 
 /** How long the status of the data sets is kept before it is read again for the peer. */
 const DATA_SETS_FRESH_MS = 5000;
+
+/** A witness has this long to answer for the first time before its silence is told. */
+const WITNESS_PATIENCE_MS = 30_000;
 
 /** What {@linkcode Reporter} reads from. */
 export interface ReporterOptions {
@@ -101,7 +104,36 @@ export class Reporter {
       isolation.alert,
       peerMismatch(config, links.report?.body ?? null),
     ].filter((text) => text !== null);
-    return [...standing, ...localFaults, ...keeper.problems, ...alerts.texts];
+    const lasting = [...this.#silentWitnesses(), ...this.#failedCopies()];
+    return [...standing, ...lasting, ...localFaults, ...keeper.problems, ...alerts.texts];
+  }
+
+  /** A witness that never answered does not count (`Links.knownWitnesses`): somebody should know. */
+  #silentWitnesses(): string[] {
+    const { config, clock, identity, links } = this.#options;
+    if (clock.nowMs() - identity.startedAt < WITNESS_PATIENCE_MS) return [];
+    const known = new Set(links.knownWitnesses);
+    return config.networks.flatMap(({ name, witnesses }) =>
+      witnesses.filter((witness) => !known.has(witness)).map((witness) =>
+        `The witness ${witness} of network ${name} has never answered a ping, so it does not count: ` +
+        "let it answer, or name another one"
+      )
+    );
+  }
+
+  /** A copy that fails is never silent. */
+  #failedCopies(): string[] {
+    return this.#dataSets({ maxAgeMs: DATA_SETS_FRESH_MS }).flatMap(
+      ({ set, direction, lastError, ageMs }) => {
+        if (lastError === null) return [];
+        const good = ageMs === null
+          ? "there is no good copy yet"
+          : `last good: ${formatAge(ageMs)} ago`;
+        return [
+          `The copy of the ${set} (${direction}) fails: ${lastError}; ${good}`.slice(0, 2000),
+        ];
+      },
+    );
   }
 
   #result(): StepResult {
