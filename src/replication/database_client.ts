@@ -152,9 +152,14 @@ export class DatabaseWorker {
 
   async #readStderr(): Promise<void> {
     const decoder = new TextDecoder();
-    for await (const chunk of this.#child.stderr) {
-      const text = decoder.decode(chunk, { stream: true });
-      if (this.#stderr.length < MAX_STDERR) this.#stderr += text;
+    try {
+      for await (const chunk of this.#child.stderr) {
+        const text = decoder.decode(chunk, { stream: true });
+        if (this.#stderr.length < MAX_STDERR) this.#stderr += text;
+      }
+    } catch (error) {
+      // Nobody awaits this until close(): unheard, it would end the daemon.
+      this.#stderr += ` (the rest could not be read: ${String(error)})`;
     }
   }
 

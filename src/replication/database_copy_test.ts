@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  type DatabaseHost,
   databasePair,
   dumpOptions,
   eventually,
@@ -8,6 +9,7 @@ import {
   receive,
 } from "../../tests/support/database_pair.ts";
 import { XIVO_LOCAL_TABLES } from "../../tests/support/xivo_database.ts";
+import type { Session } from "./database_session.ts";
 import type { SetProgress } from "./set_header.ts";
 
 /** What belongs to the database and to its objects but is no row. */
@@ -21,6 +23,41 @@ const PROPERTIES = `
     (SELECT string_agg(format('%s %s %s', relname, pg_get_userbyid(relowner), relacl), ';'
       ORDER BY relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace) AS objects
   FROM pg_database d WHERE datname = current_database()`;
+
+function pause(ms: number): Promise<false> {
+  return new Promise((resolve) => setTimeout(() => resolve(false), ms));
+}
+
+/** A part of the PBX: keeps a session, opens another one when it is lost. */
+class ReconnectingClient {
+  readonly #host: DatabaseHost;
+  #session: Session | null = null;
+  /** Sessions that were lost. */
+  losses = 0;
+
+  constructor(host: DatabaseHost) {
+    this.#host = host;
+  }
+
+  /** What the database of the moment says; null: there is none at this moment. */
+  async firstname(): Promise<string | null> {
+    try {
+      this.#session ??= await this.#host.session();
+      const sql = "SELECT firstname FROM public.userfeatures WHERE id = 1";
+      return String((await this.#session.query(sql))[0]?.firstname);
+    } catch {
+      if (this.#session !== null) this.losses++;
+      await this.end();
+      return null;
+    }
+  }
+
+  async end(): Promise<void> {
+    const session = this.#session;
+    this.#session = null;
+    await session?.end();
+  }
+}
 
 function isLocal(name: string): boolean {
   return XIVO_LOCAL_TABLES.some((table) => name === table || name === `${table}_id_seq`);
@@ -79,27 +116,34 @@ Deno.test("PostgresDatabase copies a whole database into a standby", async (t) =
     await master.cluster.psql(LIVE, "UPDATE userfeatures SET firstname = 'New' WHERE id = 1");
     const dump = await master.source().dump(dumpOptions());
     await receive(dump, spool);
-    const [idle, busy] = [slave.client(), slave.client()];
-    await idle`SELECT 1`;
-    let swapped = false;
-    const asking = (async (): Promise<void> => {
-      while (!swapped) {
-        await busy`SELECT firstname FROM public.userfeatures WHERE id = 1`.catch(() => {
-          // Broken off by the swap, as expected: it asks again.
-        });
-        await new Promise((resolve) => setTimeout(resolve, 5));
+    const phones = [new ReconnectingClient(slave), new ReconnectingClient(slave)] as const;
+    const [idle, busy] = phones;
+    try {
+      assert.notEqual(await idle.firstname(), "New");
+      const swapped = Promise.withResolvers<void>();
+      const asking = (async (): Promise<number> => {
+        let answers = 0;
+        for (let over = false; !over;) {
+          if (await busy.firstname() !== null) answers++;
+          over = await Promise.race([swapped.promise.then(() => true), pause(5)]);
+        }
+        return answers;
+      })();
+      try {
+        await slave.source().install(installOptions(spool));
+      } finally {
+        swapped.resolve();
       }
-    })();
-    await slave.source().install(installOptions(spool));
-    swapped = true;
-    await asking;
-    for (const client of [idle, busy]) {
-      await eventually("a session sees the new database", async () => {
-        const rows = await client`SELECT firstname FROM public.userfeatures WHERE id = 1`
-          .catch(() => []);
-        return rows[0]?.firstname === "New";
-      });
-      await client.end({ timeout: 1 });
+      assert.ok(await asking > 0, "the busy session asked while the copy was installed");
+      for (const phone of phones) {
+        await eventually(
+          "a session sees the new database",
+          async () => await phone.firstname() === "New",
+        );
+        assert.ok(phone.losses > 0, "it was connected before the swap");
+      }
+    } finally {
+      for (const phone of phones) await phone.end();
     }
   });
 

@@ -31,34 +31,26 @@ Deno.test("dump() gets out of the way of the PBX", async (t) => {
   });
 
   await t.step("dump() is not disturbed by work that does not wait", async () => {
-    const dump = await master.source().dump(dumpOptions());
-    const client = master.client();
-    const writing = client`UPDATE public.userfeatures SET lastname = 'x' WHERE id < 50`;
-    await receive(dump, `${pair.directory}/spool`);
-    await writing;
-    await client.end();
+    const session = await master.session();
+    try {
+      const dump = await master.source().dump(dumpOptions());
+      await Promise.all([
+        session.query("UPDATE public.userfeatures SET lastname = 'x' WHERE id < 50"),
+        receive(dump, `${pair.directory}/spool`),
+      ]);
+    } finally {
+      await session.end();
+    }
   });
 
   await t.step("dump() gives up when somebody else keeps a table locked", async () => {
-    const client = master.client();
-    let unlock = (): void => {};
-    const locked = new Promise<void>((resolve) => {
-      unlock = resolve;
-    });
-    const holding = client.begin(async (sql) => {
-      await sql`LOCK TABLE public.cel`;
-      await locked;
-    });
-    const exclusive =
-      "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted";
-    await eventually(
-      "the table is locked",
-      async () => await master.cluster.psql("postgres", exclusive) !== "0",
-    );
-    await assert.rejects(master.source().dump(dumpOptions()), /lock timeout/);
-    unlock();
-    await holding;
-    await client.end();
+    const session = await master.session();
+    try {
+      await session.query("BEGIN; LOCK TABLE public.cel");
+      await assert.rejects(master.source().dump(dumpOptions()), /lock timeout/);
+    } finally {
+      await session.end();
+    }
   });
 
   const signatures = (): Promise<Signatures> => master.source().signatures();

@@ -87,8 +87,8 @@ async function carryTable(from: Session, to: Session, name: string): Promise<voi
     for (const { trigger } of triggers) {
       await to.query(`ALTER TABLE ${name} DISABLE TRIGGER ${quoteIdent(String(trigger))}`);
     }
-    const source = await from.sql.unsafe(`COPY ${name} (${list}) TO STDOUT`).readable();
-    const target = await to.sql.unsafe(`COPY ${name} (${list}) FROM STDIN`).writable();
+    const source = await from.copyOut(`COPY ${name} (${list}) TO STDOUT`);
+    const target = await to.copyIn(`COPY ${name} (${list}) FROM STDIN`);
     await pipeline(source, target);
     // ALTER TABLE refuses a table that still has checks to do.
     await to.query("SET CONSTRAINTS ALL IMMEDIATE");

@@ -179,9 +179,14 @@ async function pump(
 async function readText(stream: ReadableStream<Uint8Array>): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
-  for await (const chunk of stream) {
-    const part = decoder.decode(chunk, { stream: true });
-    if (text.length < MAX_STDERR_BYTES) text += part;
+  try {
+    for await (const chunk of stream) {
+      const part = decoder.decode(chunk, { stream: true });
+      if (text.length < MAX_STDERR_BYTES) text += part;
+    }
+  } catch (error) {
+    // Nobody awaits this until the program has ended: unheard, it would end the daemon.
+    text += ` (the rest could not be read: ${String(error)})`;
   }
   return text.slice(0, MAX_STDERR_BYTES);
 }

@@ -4,15 +4,18 @@
  * @module
  */
 
+import type { Socket } from "node:net";
+import type { Readable, Writable } from "node:stream";
 import postgres from "postgres";
 import type { Query, Row } from "./database_catalog.ts";
 import type { DatabaseAddress } from "./database_connection.ts";
+import { ServerSocket } from "./database_socket.ts";
 
 /** Where maintenance statements run: one cannot rename the database that one is in. */
 export const MAINTENANCE_DATABASE = "postgres";
 
-/** How long a session may take to open, in seconds. */
-const CONNECT_TIMEOUT_S = 10;
+/** How long the server may take to accept a connection, and then again to accept the user. */
+const CONNECT_TIMEOUT_MS = 10_000;
 
 /** How long a statement waits for a lock that somebody else has, in milliseconds. */
 export const LOCK_TIMEOUT_MS = 10_000;
@@ -27,29 +30,70 @@ export interface SessionOptions {
   readonly appName: string;
 }
 
-/** One connection; statements run in it one after the other. */
+/**
+ * One connection; statements run in it one after the other. When the connection is lost, so is the session:
+ * what is in progress and all that follows rejects (`ConnectionLostError`, or what the server said last).
+ */
 export interface Session {
   readonly query: Query;
-  /** The client itself, for COPY. */
-  readonly sql: postgres.ReservedSql;
-  /** Ends the connection; what is in progress is broken off. */
+  /** `COPY … TO STDOUT`: what the server sends. */
+  copyOut(statement: string): Promise<Readable>;
+  /** `COPY … FROM STDIN`: what the server takes. */
+  copyIn(statement: string): Promise<Writable>;
+  /** Ends the connection; what is in progress is broken off. Never rejects. */
   end(): Promise<void>;
 }
 
 /**
- * Opens one session. It never reconnects: when its connection is lost, so is the session.
+ * Opens one session. It never reconnects.
  *
  * @throws {Error} when there is no server or it refuses
  */
 export async function openSession(options: SessionOptions): Promise<Session> {
+  const inProgress = new InProgress();
+  const socket = new ServerSocket({
+    address: options.address,
+    deadlineMs: CONNECT_TIMEOUT_MS,
+    onLost: (error) => inProgress.rejectAll(error),
+  });
+  const pool = postgres(clientOptions(options, () => socket.open()));
+  const end = async (): Promise<void> => {
+    await pool.end({ timeout: 0 });
+    await socket.end();
+  };
+  // A statement that is given to a client without a connection would end the process (postgres 3.4.9).
+  const ask = async <T>(work: () => PromiseLike<T>): Promise<T> => {
+    if (socket.lost !== null) throw socket.lost;
+    return await inProgress.watch(work());
+  };
+  try {
+    // Opens the connection. With fetch_types off, reserve() alone would wait for ever (postgres 3.4.9).
+    await inProgress.watch(pool.unsafe("SELECT 1"));
+    const sql = await ask(() => pool.reserve());
+    return {
+      query: (statement) => ask(() => sql.unsafe(statement) as PromiseLike<readonly Row[]>),
+      copyOut: async (statement) => heard(await ask(() => sql.unsafe(statement).readable())),
+      copyIn: async (statement) => heard(await ask(() => sql.unsafe(statement).writable())),
+      end,
+    };
+  } catch (error) {
+    await end();
+    throw error;
+  }
+}
+
+function clientOptions(
+  options: SessionOptions,
+  socket: () => Promise<Socket>,
+): postgres.Options<Record<string, postgres.PostgresType>> {
   const { address } = options;
-  const pool = postgres({
+  return {
     host: address.socketDir,
     port: address.port,
     user: address.role,
     database: options.database,
     max: 1,
-    connect_timeout: CONNECT_TIMEOUT_S,
+    connect_timeout: CONNECT_TIMEOUT_MS / 1000,
     fetch_types: false,
     prepare: false,
     onnotice: () => {},
@@ -63,20 +107,36 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       synchronous_commit: "on" as unknown as boolean,
       default_transaction_read_only: "off" as unknown as boolean,
     },
-  });
-  try {
-    // Opens the connection. With fetch_types off, reserve() alone would wait for ever (postgres 3.4.9).
-    await pool.unsafe("SELECT 1");
-    const sql = await pool.reserve();
-    return {
-      sql,
-      query: async (statement) => await sql.unsafe(statement) as unknown as readonly Row[],
-      end: () => pool.end({ timeout: 0 }),
-    };
-  } catch (error) {
-    await pool.end({ timeout: 0 });
-    throw error;
+    // Documented in the client's README, missing in its types.
+    ...{ socket },
+  };
+}
+
+/** What waits for the server; the client forgets some of it when the connection breaks (postgres 3.4.9). */
+class InProgress {
+  readonly #rejects = new Set<(error: Error) => void>();
+
+  /** As `work`, but rejects also when {@linkcode rejectAll} is called meanwhile. */
+  async watch<T>(work: PromiseLike<T>): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    this.#rejects.add(reject);
+    work.then(resolve, reject);
+    try {
+      return await promise;
+    } finally {
+      this.#rejects.delete(reject);
+    }
   }
+
+  rejectAll(error: Error): void {
+    for (const reject of this.#rejects) reject(error);
+  }
+}
+
+/** A stream that breaks before its user listens must not end the process; its user is told all the same. */
+function heard<S extends Readable | Writable>(stream: S): S {
+  stream.on("error", () => {});
+  return stream;
 }
 
 /** Opens a session, works in it, ends it whatever happens. */

@@ -51,6 +51,7 @@ export class DumpSnapshot {
   readonly #guard: Session;
   readonly #timer: ReturnType<typeof setInterval>;
   #looking = false;
+  #closed = false;
 
   private constructor(exporter: Session, guard: Session, options: SnapshotOptions) {
     this.#exporter = exporter;
@@ -104,6 +105,7 @@ export class DumpSnapshot {
 
   /** Ends every session. */
   async close(): Promise<void> {
+    this.#closed = true;
     clearInterval(this.#timer);
     await Promise.all([this.#exporter.end(), this.#guard.end()]);
   }
@@ -115,6 +117,8 @@ export class DumpSnapshot {
       this.#looking = false;
       if (reason !== null) options.onBlocked(reason);
     }, (error) => {
+      // Broken off by close(): nothing is left to guard.
+      if (this.#closed) return;
       // Without a guard the dump may hold up the PBX: better no copy now.
       clearInterval(this.#timer);
       options.onBlocked(`the guard of the copy lost the server (${String(error)})`);

@@ -23,6 +23,14 @@ import { encodeLine, readLines } from "./json_lines.ts";
 /** How long the sessions may take to close, in milliseconds: the process ends then anyway. */
 const CLOSE_DEADLINE_MS = 2000;
 
+/** Exit status when an operation missed its deadline. */
+const EXIT_LATE = 1;
+
+/** Exit status after an error that no code expected: EX_SOFTWARE of sysexits.h. */
+export const EXIT_BROKEN = 70;
+
+type Send = (message: WorkerMessage) => Promise<void>;
+
 type Handlers = {
   readonly [Op in WorkerOperation]: (
     args: WorkerOperations[Op]["args"],
@@ -31,15 +39,24 @@ type Handlers = {
 };
 
 /**
- * Runs the worker until its standard input closes or an operation misses its deadline.
+ * Runs the worker until its standard input closes, an operation misses its deadline, or an error turns up
+ * that nobody awaits: what state its sessions are in is then unknown, and relais hears of it by the exit
+ * status and the message on standard error.
  *
  * @param args what follows `database-worker` on the command line
  * @returns the exit status; the caller must exit with it (a session may still hold the event loop)
  */
 export async function databaseWorkerMain(args: readonly string[]): Promise<number> {
   const address = parseWorkerArguments(args);
+  const ended = Promise.withResolvers<number>();
+  const fail = (error: unknown): void => {
+    const where = error instanceof Error ? error.stack ?? error.message : String(error);
+    console.error(`internal error: ${where.replaceAll(/\s+/g, " ").slice(0, 1000)}`);
+    ended.resolve(EXIT_BROKEN);
+  };
+  hearUncaught(fail);
   let writing = Promise.resolve();
-  const send = (message: WorkerMessage): Promise<void> => {
+  const send: Send = (message) => {
     writing = writing.then(() => writeAll(encodeLine(message)));
     return writing;
   };
@@ -48,26 +65,41 @@ export async function databaseWorkerMain(args: readonly string[]): Promise<numbe
       // Relais is gone; the end of standard input ends the worker.
     });
   });
-  const lines = readLines(Deno.stdin.readable, MAX_WORKER_LINE_BYTES);
-  let status = 0;
-  let next = lines.next();
-  while (true) {
-    const line = await next;
-    if (line.done) break;
-    next = lines.next();
-    // Relais sends one request at a time: what comes while one is answered is the end of the input.
-    const closed = next.then(({ done }) => done ? null : new Promise<never>(() => {}));
-    const answer = await Promise.race([worker.answer(JSON.parse(line.value)), closed]);
-    if (answer === null) break;
-    await send(answer.message);
-    if (!answer.lateDespiteDeadline) continue;
-    status = 1;
-    break;
-  }
+  serve(worker, send).then(ended.resolve, fail);
+  const status = await ended.promise;
   await within(worker.close(), CLOSE_DEADLINE_MS).catch((error) => {
     console.error(`closing the sessions: ${String(error)}`);
   });
   return status;
+}
+
+/** Answers what comes on standard input until it closes or an operation is late. @returns exit status */
+async function serve(worker: Worker, send: Send): Promise<number> {
+  const lines = readLines(Deno.stdin.readable, MAX_WORKER_LINE_BYTES);
+  let next = lines.next();
+  while (true) {
+    const line = await next;
+    if (line.done) return 0;
+    next = lines.next();
+    // Relais sends one request at a time: what comes while one is answered is the end of the input.
+    const closed = next.then(({ done }) => done ? null : new Promise<never>(() => {}));
+    const answer = await Promise.race([worker.answer(JSON.parse(line.value)), closed]);
+    if (answer === null) return 0;
+    await send(answer.message);
+    if (answer.lateDespiteDeadline) return EXIT_LATE;
+  }
+}
+
+/** Tells of every error that nobody awaits or catches; from here on none ends the process by itself. */
+function hearUncaught(tell: (error: unknown) => void): void {
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    tell(event.reason);
+  });
+  globalThis.addEventListener("error", (event) => {
+    event.preventDefault();
+    tell(event.error);
+  });
 }
 
 class Worker {

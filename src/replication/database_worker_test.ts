@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
+import { TempDirectory } from "../../tests/support/temp_directory.ts";
 import { DatabaseWorker, DatabaseWorkerError } from "./database_client.ts";
 import { parseWorkerArguments, workerArguments } from "./database_protocol.ts";
 
 const MAIN = new URL("../../tests/support/database_worker_main.ts", import.meta.url).pathname;
+const BROKEN_MAIN =
+  new URL("../../tests/support/database_worker_broken_main.ts", import.meta.url).pathname;
 const NOWHERE = { socketDir: "/nonexistent", port: 5432, role: "x", database: "x" };
 const COMMAND = [Deno.execPath(), "run", "-A", "--quiet", MAIN];
 
@@ -99,3 +102,31 @@ Deno.test("databaseWorkerMain() fails loudly on input that is no request", async
   const { code } = await talk(new TextEncoder().encode("hello\n"));
   assert.notEqual(code, 0);
 });
+
+for (const fault of ["rejection", "exception"]) {
+  Deno.test(`databaseWorkerMain() ends with a message and a status of its own at an uncaught ${fault}`, async () => {
+    using directory = new TempDirectory();
+    // A server that never says anything: the operation is in progress when the error comes.
+    using _silent = Deno.listen({ transport: "unix", path: `${directory.path}/.s.PGSQL.5432` });
+    const address = { ...NOWHERE, socketDir: directory.path };
+    const worker = DatabaseWorker.start({
+      command: [Deno.execPath(), "run", "-A", "--quiet", BROKEN_MAIN, fault].concat(
+        workerArguments(address),
+      ),
+      user: {},
+      env: env(),
+    });
+    try {
+      await assert.rejects(
+        worker.request("cleanup", {}, { deadlineMs: 60_000 }),
+        (error) =>
+          error instanceof DatabaseWorkerError &&
+          /ended \(exit status 70\): internal error: Error: nobody awaits this/.test(error.message),
+      );
+      // Whoever asks on hears the same.
+      await assert.rejects(worker.request("cleanup", {}, { deadlineMs: 60_000 }), /status 70/);
+    } finally {
+      await worker.close();
+    }
+  });
+}

@@ -4,10 +4,10 @@
  * @module
  */
 
-import postgres from "postgres";
 import { PostgresDatabase } from "../../src/replication/database.ts";
 import type { DatabaseSeams } from "../../src/replication/database_context.ts";
 import type { DatabaseDump } from "../../src/replication/database_port.ts";
+import { openSession, type Session } from "../../src/replication/database_session.ts";
 import type { SetDetail } from "../../src/replication/set_header.ts";
 import type { DatabaseConfig } from "../../src/config/types.ts";
 import { sourceSeams } from "./database_seams.ts";
@@ -31,8 +31,8 @@ export interface DatabaseHost {
   databases(): Promise<string[]>;
   /** The same as {@linkcode source} in a process of its own: `database_install_main.ts`. */
   installer(spoolFile: string): Deno.ChildProcess;
-  /** A client of this process (its own role). */
-  client(): postgres.Sql;
+  /** A session of this process (its own role) in the live database; end it. */
+  session(): Promise<Session>;
 }
 
 /** Master and slave. */
@@ -164,14 +164,17 @@ async function host(
     databases: async () =>
       (await run("postgres", "SELECT datname FROM pg_database ORDER BY 1")).split("\n")
         .filter((name) => !["postgres", "template0", "template1"].includes(name)),
-    client: () =>
-      postgres({
-        host: cluster.directory,
-        port: cluster.port,
-        user: self,
+    session: () =>
+      openSession({
+        address: {
+          socketDir: cluster.directory,
+          port: cluster.port,
+          role: self,
+          database: LIVE,
+        },
         database: LIVE,
-        max: 1,
-        onnotice: () => {},
+        statementTimeoutMs: TEST_DEADLINE_MS,
+        appName: "pbx",
       }),
   };
 }
