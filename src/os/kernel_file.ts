@@ -12,13 +12,6 @@ import { lastErrno, libc } from "./libc.ts";
 const OPEN_FLAGS = 0o2000000;
 const MAX_BYTES = 1 << 20;
 
-const SYMBOLS = {
-  /** `int open(const char *path, int flags);` open(2) */
-  open: { parameters: ["buffer", "i32"], result: "i32" },
-} as const satisfies Deno.ForeignLibraryInterface;
-
-let opened: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"] | null = null;
-
 /** A file of /proc or /sys could not be read. */
 export class KernelFileError extends Error {
   override readonly name = "KernelFileError";
@@ -38,10 +31,8 @@ export function readKernelFile(path: string): string {
   if (!/^\/(proc|sys)\/[^\0]+$/.test(path) || path.includes("/../")) {
     throw new TypeError(`Cannot read "${path}" as a kernel file: it is not below /proc or /sys`);
   }
-  opened ??= Deno.dlopen("libc.so.6", SYMBOLS).symbols;
-  // The table of libc.ts first: errno must be read directly after the call.
-  const { close } = libc();
-  const fd = opened.open(new TextEncoder().encode(`${path}\0`), OPEN_FLAGS);
+  const { open, close } = libc();
+  const fd = open(new TextEncoder().encode(`${path}\0`), OPEN_FLAGS, 0);
   if (fd < 0) throw new KernelFileError(path, lastErrno());
   try {
     return readAll(fd, path);

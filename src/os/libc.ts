@@ -35,6 +35,10 @@ const SYMBOLS = {
   ioctl: { parameters: ["i32", "u64", "buffer"], result: "i32" },
   /** `int clock_gettime(clockid_t clk_id, struct timespec *tp);` clock_gettime(2) */
   clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
+  /** `int open(const char *pathname, int flags, mode_t mode);` open(2) */
+  open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
+  /** `int flock(int fd, int operation);` flock(2) */
+  flock: { parameters: ["i32", "i32"], result: "i32" },
   /** `int close(int fd);` close(2) */
   close: { parameters: ["i32"], result: "i32" },
   /** `int eventfd(unsigned int initval, int flags);` eventfd(2) */

@@ -33,6 +33,7 @@ const MSG_ERRQUEUE = 0x2000;
 /** The errno values that relais names; anything else is shown by number. */
 const ERRNO_NAMES: Readonly<Record<number, string>> = {
   1: "EPERM",
+  2: "ENOENT",
   4: "EINTR",
   6: "ENXIO",
   9: "EBADF",
@@ -43,6 +44,8 @@ const ERRNO_NAMES: Readonly<Record<number, string>> = {
   22: "EINVAL",
   23: "ENFILE",
   24: "EMFILE",
+  28: "ENOSPC",
+  30: "EROFS",
   90: "EMSGSIZE",
   97: "EAFNOSUPPORT",
   99: "EADDRNOTAVAIL",
