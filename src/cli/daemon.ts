@@ -13,10 +13,12 @@ import { EXIT } from "./exit_codes.ts";
 /** The way from the signals in `main.ts` to the daemon. */
 export interface DaemonHandle {
   daemon: Daemon | null;
-  /** Ends the wait for an address of our own. */
+  /** Ends the wait for an address of our own, and a reception. */
   readonly abort: AbortController;
   /** Called before the daemon starts: install the signal listeners. */
   onDaemon?: () => void;
+  /** The same for `relais receive`, which is asked to end through {@linkcode abort} only. */
+  onReceive?: () => void;
 }
 
 /** Runs the daemon to its end and returns the exit status. */

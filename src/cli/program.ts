@@ -89,7 +89,11 @@ function addDaemonVerbs(program: Command, handle: DaemonHandle, choose: (run: Ru
     .allowUnknownOption()
     .passThroughOptions()
     .action((words: string[], options) =>
-      choose(() => receiveVerb({ words, paths: pathsOf({ ...options, key: DEFAULT_PATHS.key }) }))
+      choose(() => {
+        handle.onReceive?.();
+        const paths = pathsOf({ ...options, key: DEFAULT_PATHS.key });
+        return receiveVerb({ words, paths, signal: handle.abort.signal });
+      })
     );
 }
 

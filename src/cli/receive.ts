@@ -18,9 +18,11 @@ import { ControlClient } from "./control_client.ts";
 const ROLE_WAIT_MS = 2000;
 
 /** Does what the peer asks, if it is one of the known verbs and the daemon agrees. */
-export async function receiveVerb({ words, paths }: {
+export async function receiveVerb({ words, paths, signal }: {
   readonly words: readonly string[];
   readonly paths: Paths;
+  /** Aborts when the process is asked to end. */
+  readonly signal: AbortSignal;
 }): Promise<number> {
   const config = await loadConfig(paths.config);
   const warn = (text: string): void => console.error(`relais receive: ${text}`);
@@ -28,7 +30,7 @@ export async function receiveVerb({ words, paths }: {
     known: new Memory({ ...paths, boot: readBoot(systemClock), onTrouble: warn }).load()?.role ??
       null,
     clock: systemClock,
-    signal: AbortSignal.timeout(ROLE_WAIT_MS),
+    signal: AbortSignal.any([signal, AbortSignal.timeout(ROLE_WAIT_MS)]),
     onWait: warn,
   });
   const { database } = config.replication;
@@ -46,7 +48,7 @@ export async function receiveVerb({ words, paths }: {
       }
     },
     warn,
-    signal: new AbortController().signal,
+    signal,
   });
 }
 

@@ -19,15 +19,23 @@ export class ByteReader {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #clock: Clock;
   readonly #idleMs: number;
+  readonly #signal: AbortSignal | null;
   #chunk: Uint8Array = new Uint8Array(0);
 
   constructor(
     source: ReadableStream<Uint8Array>,
-    options: { readonly clock: Clock; /** Longest silence. */ readonly idleMs: number },
+    options: {
+      readonly clock: Clock;
+      /** Longest silence. */
+      readonly idleMs: number;
+      /** Aborting ends a reading that waits; it rejects with the signal's reason. */
+      readonly signal?: AbortSignal;
+    },
   ) {
     this.#reader = source.getReader();
     this.#clock = options.clock;
     this.#idleMs = options.idleMs;
+    this.#signal = options.signal ?? null;
   }
 
   /** Bytes that have arrived and were not asked for yet. */
@@ -88,17 +96,21 @@ export class ByteReader {
 
   /** Fetches the next chunk; false at the end of the stream. */
   async #pull(): Promise<boolean> {
+    this.#signal?.throwIfAborted();
     const timer = new AbortController();
     const silence = this.#clock.sleep(this.#idleMs, timer.signal).then(() => {
       throw new Error(`nothing was heard for ${this.#idleMs} ms`);
     });
     silence.catch(() => {}); // Also rejects when the read wins.
+    const onAbort = (): void => timer.abort(this.#signal?.reason);
+    this.#signal?.addEventListener("abort", onAbort, { once: true });
     try {
       const { value, done } = await Promise.race([this.#reader.read(), silence]);
       if (done) return false;
       this.#chunk = value;
       return true;
     } finally {
+      this.#signal?.removeEventListener("abort", onAbort);
       timer.abort();
     }
   }

@@ -27,7 +27,7 @@ export interface ReceiveOutcome {
 export interface ReceiveGate {
   /** What the daemon is; rejects when it does not answer. */
   whoAmI(): Promise<DaemonSelf>;
-  /** May these data be taken in? One reception per set at a time. */
+  /** May these data be taken in? (That there is one reception per set at a time is `receive_lock.ts`.) */
   begin(header: SetHeader): Promise<Permission>;
   /** Still? Asked each 2 s, and directly before data replace others. */
   confirm(header: SetHeader): Promise<Permission>;
@@ -104,7 +104,7 @@ export async function underPermission<T extends { readonly bytes: number }>(
     await end(null, result.bytes);
     return result;
   } catch (cause) {
-    const why = stop.signal.aborted ? stop.signal.reason : cause;
+    const why = signal.aborted ? signal.reason : cause;
     await end(why instanceof Error ? why.message : String(why), 0);
     throw why;
   }

@@ -10,6 +10,7 @@ import { detectFormat, findCorruption } from "./astdb_format.ts";
 import { MAX_ASTDB_BYTES } from "./astdb_read.ts";
 import { listFiles } from "./file_list.ts";
 import { askGate, RefusedError, underPermission } from "./receive_gate.ts";
+import { underLock } from "./receive_lock.ts";
 import { encodeRemoteLine, type PutResult } from "./remote_protocol.ts";
 import type { ReceiveContext } from "./receive.ts";
 import { withoutSlash } from "./rsync_arguments.ts";
@@ -40,8 +41,18 @@ export type FileSummary = z.infer<typeof fileSummarySchema>;
 
 /** Takes in the set on standard input; returns the result for the sender. */
 export async function receivePut(set: DataSetName, context: ReceiveContext): Promise<PutResult> {
+  return await underLock(set, context, () => putAlone(set, context));
+}
+
+async function putAlone(set: DataSetName, context: ReceiveContext): Promise<PutResult> {
   const { clock, gate, signal } = context;
-  const incoming = await readSetStream(context.input(), { clock, idleMs: 120_000 });
+  // Whatever ends the work also ends a wait for the sender's next bytes.
+  const reading = new AbortController();
+  const incoming = await readSetStream(context.input(), {
+    clock,
+    idleMs: 120_000,
+    signal: AbortSignal.any([signal, reading.signal]),
+  });
   const { header } = incoming;
   try {
     checkHeader(set, header, context);
@@ -57,9 +68,10 @@ export async function receivePut(set: DataSetName, context: ReceiveContext): Pro
       begun = true;
       const talk = new Talk(context, signal);
       try {
-        const result = await talk.during((signal, onProgress) =>
-          take(set, incoming, { ...context, signal }, onProgress)
-        );
+        const result = await talk.during((signal, onProgress) => {
+          signal.addEventListener("abort", () => reading.abort(signal.reason), { once: true });
+          return take(set, incoming, { ...context, signal }, onProgress);
+        });
         return { result, bytes: result.size };
       } finally {
         talk.end();

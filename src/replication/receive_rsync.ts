@@ -7,6 +7,7 @@
 import { dirname } from "node:path";
 import type { ReceiveVerb } from "./receive_command.ts";
 import { RefusedError, underPermission } from "./receive_gate.ts";
+import { underLock } from "./receive_lock.ts";
 import type { ReceiveContext } from "./receive.ts";
 import { spawnTool } from "../os/process.ts";
 import { checkRsyncRequest, type RsyncRequest } from "./rsync_arguments.ts";
@@ -42,14 +43,19 @@ export async function receiveRsync(
     fingerprint,
     detail: { path: request.path.slice(0, 1000), dryRun: request.dryRun ? 1 : 0 },
   };
-  await underPermission({ gate, header, clock, signal }, async (signal) => {
+  const work = async (signal: AbortSignal): Promise<{ readonly bytes: number }> => {
     if (!request.dryRun) {
       await Deno.mkdir(dirname(request.path), { recursive: true, mode: 0o755 });
     }
     const code = await runRsync(request.args, signal);
     if (code !== 0) throw new Error(`rsync for ${request.path} exited with ${code}`);
     return { bytes: 0 };
-  });
+  };
+  await underLock(
+    "files",
+    context,
+    () => underPermission({ gate, header, clock, signal }, work),
+  );
   return RECEIVE_EXIT.ok;
 }
 

@@ -117,6 +117,8 @@ export interface ReadSetStreamOptions {
   readonly clock: Clock;
   /** Longest silence of the pipe in milliseconds; default 60,000. */
   readonly idleMs?: number;
+  /** Aborting ends the reading, also one that waits; header, payload and `done` fail with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 /** A set stream whose header has been read. */
@@ -137,27 +139,29 @@ export async function readSetStream(
   source: ReadableStream<Uint8Array>,
   options: ReadSetStreamOptions,
 ): Promise<IncomingSet> {
-  const bytes = new ByteReader(source, { clock: options.clock, idleMs: options.idleMs ?? 60_000 });
+  const { signal } = options;
+  const bytes = new ByteReader(source, { idleMs: 60_000, ...options });
   let header: SetHeader;
   try {
     header = setHeaderSchema.parse(parseLine(await bytes.readLine(MAX_LINE_BYTES)));
   } catch (cause) {
     await bytes.cancel(cause);
-    throw streamError("header", cause);
+    throw signal?.aborted ? signal.reason : streamError("header", cause);
   }
   const done = Promise.withResolvers<SetTrailer>();
   done.promise.catch(() => {}); // Those who only read the payload learn it there.
-  return { header, payload: payloadStream(bytes, done), done: done.promise };
+  return { header, payload: payloadStream(bytes, done, signal), done: done.promise };
 }
 
 function payloadStream(
   bytes: ByteReader,
   done: PromiseWithResolvers<SetTrailer>,
+  signal: AbortSignal | undefined,
 ): ReadableStream<Uint8Array> {
   const hash = createHash("sha256");
   let size = 0;
   const fail = async (cause: unknown): Promise<never> => {
-    const error = streamError("payload", cause);
+    const error = signal?.aborted ? signal.reason : streamError("payload", cause);
     done.reject(error);
     await bytes.cancel(error);
     throw error;

@@ -118,6 +118,22 @@ Deno.test("readSetStream() refuses a frame above 1 MiB without reading it", asyn
   await assert.rejects(decode(new Uint8Array([...header, 0x7f, 0, 0, 0])), /frame of/);
 });
 
+Deno.test("readSetStream() ends with the reason of its signal, also while it waits", async () => {
+  const reason = new Error("asked to end");
+  const bytes = await encode(new Uint8Array(1000));
+  const silentAfter = (length: number): ReadableStream<Uint8Array> =>
+    new ReadableStream({ start: (controller) => controller.enqueue(bytes.slice(0, length)) });
+  const stop = new AbortController();
+  const options = { clock: systemClock, signal: stop.signal };
+  const header = readSetStream(silentAfter(10), options);
+  const cut = await readSetStream(silentAfter(bytes.length - 400), options);
+  const payload = new Response(cut.payload).arrayBuffer();
+  const ends = [header, payload, cut.done].map((end) => assert.rejects(end, reason));
+  stop.abort(reason);
+  await Promise.all(ends);
+  await assert.rejects(readSetStream(silentAfter(10), options), reason);
+});
+
 Deno.test("readSetStream() gives up on a silent pipe", async () => {
   const silent = new ReadableStream<Uint8Array>({});
   await assert.rejects(
