@@ -163,7 +163,9 @@ function keepLatches(
     peerLeftAt: back ? null : state.peerLeftAt,
     peerReadySince: since(
       state.peerReadySince,
-      alive && peer.state === "standby" && peer.fit && peer.ready,
+      alive && peer.state === "standby" && peer.fit && peer.ready &&
+        // A word that is older than its death says nothing about the time after it.
+        peer.receivedAt > (state.takeovers.at(-1) ?? -Infinity),
     ),
     peerIdleSince: since(state.peerIdleSince, alive && !peer.serving),
     peerUnfitSince: since(state.peerUnfitSince, alive && !peer.fit),
