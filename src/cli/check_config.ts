@@ -8,6 +8,7 @@ import { identifyRole, loadConfig } from "../config/load.ts";
 import { ConfigError, formatIssue, IdentityError } from "../config/load.ts";
 import type { Config } from "../config/types.ts";
 import type { Role } from "../core/types.ts";
+import { messageOf } from "../os/errors.ts";
 
 /** Exit statuses of the verb, from sysexits.h (docs/exit-codes.md). */
 export const CHECK_CONFIG_EXIT = {
@@ -77,9 +78,7 @@ function unreadable(error: unknown, options: CheckConfigOptions): VerbResult {
     ? "there is no such file"
     : error instanceof Deno.errors.PermissionDenied
     ? "permission is denied (try as root)"
-    : error instanceof Error
-    ? error.message
-    : String(error);
+    : messageOf(error);
   const text = `Cannot read ${options.path} as ${why}`;
   return failure(CHECK_CONFIG_EXIT.cannotRead, text, options);
 }

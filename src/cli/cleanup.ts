@@ -9,6 +9,7 @@ import { rmSync } from "node:fs";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/types.ts";
 import { systemClock } from "../os/clock.ts";
+import { messageOf } from "../os/errors.ts";
 import { controlSocket } from "../runtime/paths.ts";
 import { VipManager } from "../vip/manager.ts";
 import { ControlClient } from "./control_client.ts";
@@ -53,7 +54,7 @@ async function loadOrWarn(path: string): Promise<Config | null> {
     return await loadConfig(path);
   } catch (error) {
     console.error(
-      `relais: ${error instanceof Error ? error.message : error}\n` +
+      `relais: ${messageOf(error)}\n` +
         "relais: going on without it: what carries our mark is removed, IPv6 VIPs end by themselves",
     );
     return null;

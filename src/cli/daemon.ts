@@ -7,6 +7,7 @@
 import { ConfigError, IdentityError } from "../config/load.ts";
 import { AlreadyRunningError } from "../health/control_server.ts";
 import { KeyError } from "../heartbeat/key.ts";
+import { messageOf } from "../os/errors.ts";
 import { type Daemon, type DaemonOptions, startDaemon } from "../runtime/daemon.ts";
 import { EXIT } from "./exit_codes.ts";
 
@@ -31,7 +32,7 @@ export async function daemon(
     handle.daemon = await startDaemon({ ...options, signal: handle.abort.signal });
   } catch (error) {
     if (handle.abort.signal.aborted) return EXIT.ok;
-    console.error(error instanceof Error ? error.message : String(error));
+    console.error(messageOf(error));
     if (error instanceof ConfigError) return EXIT.badConfig;
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) {
       return EXIT.noConfig;

@@ -5,6 +5,7 @@
  */
 
 import { generateKey, KeyError } from "../heartbeat/key.ts";
+import { messageOf } from "../os/errors.ts";
 
 /**
  * Creates the key file at `path`, readable by its owner only, and never replaces one.
@@ -24,7 +25,7 @@ export async function keygen(path: string): Promise<void> {
         { cause },
       );
     }
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new KeyError(`Cannot make the cluster key ${path}: ${why}`, { cause });
   }
   try {
@@ -32,7 +33,7 @@ export async function keygen(path: string): Promise<void> {
     await file.sync();
   } catch (cause) {
     await Deno.remove(path);
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new KeyError(`Cannot write the cluster key ${path}: ${why}`, { cause });
   } finally {
     file.close();

@@ -5,6 +5,7 @@
  */
 
 import { ControlResult } from "../health/control_app.ts";
+import { messageOf } from "../os/errors.ts";
 import { ControlError } from "./control_client.ts";
 import { EXIT } from "./exit_codes.ts";
 
@@ -13,7 +14,7 @@ export async function report(run: () => Promise<number>): Promise<number> {
   try {
     return await run();
   } catch (error) {
-    console.error(`relais: ${error instanceof Error ? error.message : error}`);
+    console.error(`relais: ${messageOf(error)}`);
     return error instanceof ControlError ? EXIT.noDaemon : EXIT.failed;
   }
 }

@@ -20,6 +20,7 @@ import { bodyLimit } from "hono/body-limit";
 import { stream } from "hono/streaming";
 import { z } from "zod";
 import { DATA_SET_NAMES, type DataSetName, type OperatorCommand } from "../core/types.ts";
+import { messageOf } from "../os/errors.ts";
 import { BODY_MAX_BYTES } from "./app.ts";
 import type { HistoryEntry, StatusDocument } from "./types.ts";
 
@@ -155,7 +156,7 @@ function streamSync(c: Context, deps: ControlDeps, set: DataSetName | "all"): Re
         onProgress: ({ phase, bytes, totalBytes }) => latest = { phase, bytes, totalBytes },
       });
     } catch (error) {
-      result = no(error instanceof Error ? error.message : String(error));
+      result = no(messageOf(error));
     } finally {
       clearInterval(send);
     }

@@ -6,6 +6,7 @@
  */
 
 import { type Clock, systemClock } from "../os/clock.ts";
+import { messageOf } from "../os/errors.ts";
 import { ConnectionPool } from "./connection_pool.ts";
 import { type ConnectionDeadlines, DEADLINES } from "./served_connection.ts";
 
@@ -115,9 +116,7 @@ export class HealthServer {
       const { port } = this.#options;
       const why = cause instanceof Deno.errors.AddrNotAvailable
         ? "this host does not have that address yet"
-        : cause instanceof Error
-        ? cause.message
-        : String(cause);
+        : messageOf(cause);
       return new Error(`Cannot listen on ${address} port ${port} as ${why}: trying again`, {
         cause,
       });

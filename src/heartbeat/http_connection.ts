@@ -11,6 +11,7 @@
  * @module
  */
 
+import { messageOf } from "../os/errors.ts";
 import { contentLength, HttpGarbageError, parseHead } from "../os/http_head.ts";
 
 /** Longest answer in bytes, head included. */
@@ -151,7 +152,7 @@ export class HttpConnection {
       this.#conn = conn;
       return conn;
     } catch (cause) {
-      throw new HttpFailure("refused", `Cannot connect to ${this.#host}: ${text(cause)}`, {
+      throw new HttpFailure("refused", `Cannot connect to ${this.#host}: ${messageOf(cause)}`, {
         cause,
       });
     }
@@ -215,7 +216,7 @@ export class HttpConnection {
   }
 
   #closed(cause: unknown): HttpFailure {
-    return new HttpFailure("closed", `${this.#host} closed the connection: ${text(cause)}`, {
+    return new HttpFailure("closed", `${this.#host} closed the connection: ${messageOf(cause)}`, {
       cause,
     });
   }
@@ -223,8 +224,4 @@ export class HttpConnection {
   #garbage(why: string): HttpFailure {
     return new HttpFailure("garbage", `Cannot read the answer of ${this.#host}: ${why}`);
   }
-}
-
-function text(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

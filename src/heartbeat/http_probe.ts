@@ -8,6 +8,7 @@
 import type { Clock } from "../os/clock.ts";
 // The contract of GET /health lives with the server that answers it.
 import { HealthBody } from "../health/types.ts";
+import { messageOf } from "../os/errors.ts";
 import { HttpConnection, HttpFailure } from "./http_connection.ts";
 
 /** Why a probe brought no report. `closed` and failed connects count as `refused`. */
@@ -79,7 +80,7 @@ export class HttpProbe {
         if (this.#closed.signal.aborted) return;
         const kind = kindOf(error);
         if (kind === "garbage") counters.ignored++;
-        this.#options.onFailure(network, kind, error instanceof Error ? error.message : `${error}`);
+        this.#options.onFailure(network, kind, messageOf(error));
       },
     );
   }

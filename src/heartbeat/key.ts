@@ -8,6 +8,7 @@
 
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
+import { messageOf } from "../os/errors.ts";
 
 /** Shortest key in bytes: as long as the hash (RFC 2104 section 3). */
 export const KEY_MIN_BYTES = 32;
@@ -60,7 +61,7 @@ function readPrivately(path: string): string {
     file = Deno.openSync(path);
   } catch (cause) {
     if (!(cause instanceof Deno.errors.NotFound)) {
-      throw new KeyError(`Cannot read the cluster key ${path}: ${message(cause)}`, { cause });
+      throw new KeyError(`Cannot read the cluster key ${path}: ${messageOf(cause)}`, { cause });
     }
     throw new KeyError(
       `Cannot read the cluster key as ${path} does not exist: make it with relais keygen and copy it to the other host`,
@@ -94,8 +95,4 @@ function decodeKey(word: string): Uint8Array | null {
   if (/^(?:[0-9a-fA-F]{2})+$/.test(word)) return new Uint8Array(Buffer.from(word, "hex"));
   if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(word)) return null;
   return new Uint8Array(Buffer.from(word, "base64"));
-}
-
-function message(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -7,6 +7,7 @@
 
 import type { LocalConfig } from "../config/types.ts";
 import type { Clock } from "../os/clock.ts";
+import { messageOf } from "../os/errors.ts";
 import { AstdbInstallError, installAstdb } from "./astdb_install.ts";
 import { stampGeneration, takeInventory, workDirectory } from "./astdb_inventory.ts";
 import { isPeerAstdbNewer } from "./astdb_newer.ts";
@@ -212,8 +213,4 @@ async function rememberInstalled(stateDir: string, generation: Generation): Prom
   const { epoch, origin, snapshotWallMs } = generation.header;
   const { sha256 } = generation.trailer;
   await writeAstdbOrigin(stateDir, { epoch, installed: { origin, snapshotWallMs, sha256 } });
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -6,6 +6,7 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
+import { messageOf } from "../os/errors.ts";
 
 /** `berkeley`: Asterisk 1.8 and older. */
 export type AstdbFormat = "sqlite" | "berkeley";
@@ -51,7 +52,7 @@ export function findCorruption(path: string): string | null {
     const found = rows.map((row) => String(row["integrity_check"])).join("; ");
     return found === "ok" ? null : found.slice(0, 500);
   } catch (cause) {
-    return cause instanceof Error ? cause.message : String(cause);
+    return messageOf(cause);
   } finally {
     database?.close();
   }
@@ -70,7 +71,7 @@ export function recoverCopy(path: string): string | null {
     database.prepare("SELECT count(*) FROM sqlite_master").get();
     return null;
   } catch (cause) {
-    return cause instanceof Error ? cause.message : String(cause);
+    return messageOf(cause);
   } finally {
     database?.close();
   }

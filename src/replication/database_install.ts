@@ -5,6 +5,7 @@
  * @module
  */
 
+import { messageOf } from "../os/errors.ts";
 import { DatabaseWorker } from "./database_client.ts";
 import { conninfo, toolEnvironment } from "./database_connection.ts";
 import type { DatabaseContext } from "./database_context.ts";
@@ -204,7 +205,7 @@ async function dropOld(worker: DatabaseWorker): Promise<SetDetail> {
     await worker.request("drop-old", {}, { deadlineMs: DROP_DEADLINE_MS });
     return {};
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     return { old_database_kept: why.slice(0, 500).replaceAll(/\s+/g, " ") };
   }
 }

@@ -6,6 +6,7 @@
  */
 
 import { pipeline } from "node:stream/promises";
+import { messageOf } from "../os/errors.ts";
 import type { Query, Row, UserTable } from "./database_catalog.ts";
 import { selectTables, userTables } from "./database_catalog.ts";
 import { quoteIdent, quoteLiteral } from "./database_connection.ts";
@@ -40,7 +41,7 @@ export async function carryLocalTables(
         for (const name of tables.toReversed()) await to.query(`DELETE FROM ONLY ${name}`);
         for (const name of tables) {
           await carryTable(from, to, name).catch((cause) => {
-            const why = cause instanceof Error ? cause.message : String(cause);
+            const why = messageOf(cause);
             throw new Error(
               `Cannot keep this host's own table ${name} as its rows do not fit the copy: ${why}`,
               { cause },

@@ -6,6 +6,7 @@
 
 import type { LocalConfig } from "../config/types.ts";
 import type { Clock } from "../os/clock.ts";
+import { messageOf } from "../os/errors.ts";
 import { spawnTool } from "../os/process.ts";
 import { listFiles, pathKind } from "./file_list.ts";
 import { putSet } from "./put_set.ts";
@@ -112,7 +113,7 @@ async function eachPath(
       await work(path, await pathKind(path));
     } catch (cause) {
       signal.throwIfAborted();
-      failures.set(path, cause instanceof Error ? cause.message : String(cause));
+      failures.set(path, messageOf(cause));
     }
   }
   return failures;

@@ -8,6 +8,7 @@
 import type { LocalConfig } from "../config/types.ts";
 import type { DataSetName } from "../core/types.ts";
 import type { Clock } from "../os/clock.ts";
+import { messageOf } from "../os/errors.ts";
 import { takeInventory } from "./astdb_inventory.ts";
 import type { DatabaseSource } from "./database_port.ts";
 import { parseReceiveCommand, type ReceiveVerb } from "./receive_command.ts";
@@ -53,7 +54,7 @@ export async function receive(command: string, context: ReceiveContext): Promise
     if ("refused" in verb) throw new RefusedError(verb.refused);
     return await perform(verb, context);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     const kind = cause instanceof RefusedError
       ? "refused"
       : cause instanceof SetStreamError

@@ -7,6 +7,7 @@
 
 import type { DataSetName } from "../core/types.ts";
 import type { Clock } from "../os/clock.ts";
+import { messageOf } from "../os/errors.ts";
 import type { DaemonSelf } from "./remote_protocol.ts";
 import type { SetHeader } from "./set_header.ts";
 
@@ -55,7 +56,7 @@ export async function askGate(
   try {
     permission = await gate[question](header);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new RefusedError(
       `Cannot take in the ${header.set} as the relais daemon here does not answer: ${why}`,
       { cause },
@@ -105,7 +106,7 @@ export async function underPermission<T extends { readonly bytes: number }>(
     return result;
   } catch (cause) {
     const why = signal.aborted ? signal.reason : cause;
-    await end(why instanceof Error ? why.message : String(why), 0);
+    await end(messageOf(why), 0);
     throw why;
   }
 }

@@ -6,6 +6,7 @@
 
 import { z } from "zod";
 import type { DataSetName } from "../core/types.ts";
+import { messageOf } from "../os/errors.ts";
 import { detectFormat, findCorruption } from "./astdb_format.ts";
 import { MAX_ASTDB_BYTES } from "./astdb_read.ts";
 import { listFiles } from "./file_list.ts";
@@ -86,7 +87,7 @@ async function putAlone(set: DataSetName, context: ReceiveContext): Promise<PutR
   } catch (cause) {
     await incoming.payload.cancel(cause).catch(() => {}); // Ended or locked by its reader.
     if (begun) {
-      const why = cause instanceof Error ? cause.message : String(cause);
+      const why = messageOf(cause);
       // The disk may be what is wrong; the sender hears of the first cause.
       await states.failed(set, "received", why, clock.wallMs()).catch((error) =>
         context.warn(`Cannot remember that: ${error}`)

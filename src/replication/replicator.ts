@@ -9,6 +9,7 @@ import type { LocalConfig } from "../config/types.ts";
 import { DATA_SET_NAMES } from "../core/types.ts";
 import type { DataSetName } from "../core/types.ts";
 import type { Clock } from "../os/clock.ts";
+import { messageOf } from "../os/errors.ts";
 import {
   type AstdbCopyContext,
   fetchIfNewer,
@@ -402,7 +403,7 @@ export class Replicator {
       const level = set === "astdb" ? "debug" : "info";
       log(level, `The ${set} is copied to the peer`, { set, size, durationMs, sha256 });
     } else {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       log("warn", `The ${set} could not be copied to the peer: ${why}`, { set });
     }
   }

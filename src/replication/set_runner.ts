@@ -6,6 +6,7 @@
 
 import type { DataSetName } from "../core/types.ts";
 import type { Clock } from "../os/clock.ts";
+import { messageOf } from "../os/errors.ts";
 import { due, nextStartMs, type ScheduleInput } from "./schedule.ts";
 import type { OnProgress, SetProgress } from "./set_header.ts";
 import type { SetState, SetStates, SetSuccess } from "./set_state.ts";
@@ -203,7 +204,7 @@ export class SetRunner {
     } catch (cause) {
       this.#failures += 1;
       this.#changedAtMs ??= begin.changedBefore;
-      const why = cause instanceof Error ? cause.message : String(cause);
+      const why = messageOf(cause);
       // A full disk must not hide the failure itself.
       const state = await states.failed(this.set, "sent", why, clock.wallMs())
         .catch(() => states.read(this.set, "sent"));

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { DATA_SET_NAMES } from "../core/types.ts";
 import type { DataSetName, Role } from "../core/types.ts";
+import { messageOf } from "../os/errors.ts";
 import { writeFileAtomically } from "./durable_file.ts";
 
 /** `sent`: from this host to the peer; `received`: from the peer to this host. */
@@ -97,7 +98,7 @@ export class SetStates {
       this.#onDamage(path, `it speaks of ${state.set} ${state.direction}`);
     } catch (cause) {
       if (!(cause instanceof Deno.errors.NotFound)) {
-        this.#onDamage(path, cause instanceof Error ? cause.message : String(cause));
+        this.#onDamage(path, messageOf(cause));
       }
     }
     return emptySetState(set, direction);

@@ -8,6 +8,7 @@
 
 import { createHash } from "node:crypto";
 import type { Clock } from "../os/clock.ts";
+import { messageOf } from "../os/errors.ts";
 import { ByteReader } from "./byte_reader.ts";
 import {
   MAX_LINE_BYTES,
@@ -220,7 +221,7 @@ function lengthPrefix(length: number): Uint8Array {
 
 function streamError(part: string, cause: unknown): SetStreamError {
   if (cause instanceof SetStreamError && cause.message.startsWith("Cannot")) return cause;
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = messageOf(cause);
   return new SetStreamError(
     `Cannot take this copy as the ${part} of its stream is not whole and sound: ${
       why.slice(0, 500)

@@ -6,6 +6,7 @@
 
 import type { TransportConfig } from "../config/types.ts";
 import type { Clock } from "../os/clock.ts";
+import { messageOf } from "../os/errors.ts";
 import { run, spawnTool } from "../os/process.ts";
 import { ByteReader, CutStreamError } from "./byte_reader.ts";
 import {
@@ -145,7 +146,7 @@ export class Transport {
         remote.kill();
         await lines.cancel(cause);
         await remote.done.catch(() => {});
-        const why = cause instanceof Error ? cause.message : String(cause);
+        const why = messageOf(cause);
         throw new RemoteError("failed", `Cannot understand the peer's answer: ${why}`, { cause });
       }
     }
@@ -280,7 +281,7 @@ function worst(cause: unknown): unknown {
   const errors = cause.errors as readonly unknown[];
   const told = errors.find((error) => error instanceof RemoteError && error.kind !== "unreachable");
   if (told !== undefined || errors.length === 1) return told ?? errors[0];
-  const texts = errors.map((error) => error instanceof Error ? error.message : String(error));
+  const texts = errors.map(messageOf);
   return new RemoteError("unreachable", texts.join("; "), { cause });
 }
 

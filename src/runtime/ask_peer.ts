@@ -8,6 +8,7 @@
 import type { HealthBody } from "../health/types.ts";
 import { HttpConnection } from "../heartbeat/http_connection.ts";
 import { parseHealth } from "../heartbeat/http_probe.ts";
+import { messageOf } from "../os/errors.ts";
 
 /** A peer that shall serve in a moment answers sooner. */
 const ASK_MS = 1500;
@@ -43,7 +44,7 @@ async function firstAnswer(
     }));
   } catch (error) {
     const causes: unknown[] = error instanceof AggregateError ? error.errors : [error];
-    const whys = causes.map((cause) => cause instanceof Error ? cause.message : `${cause}`);
+    const whys = causes.map(messageOf);
     throw new Error(`Cannot reach the peer's relais: ${whys.join("; ")}`, { cause: error });
   } finally {
     for (const connection of connections) connection.close();

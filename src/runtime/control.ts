@@ -8,6 +8,7 @@ import { whyRefused } from "../core/receiving.ts";
 import type { DataSetName } from "../core/types.ts";
 import type { ControlDeps } from "../health/control_app.ts";
 import { systemClock } from "../os/clock.ts";
+import { messageOf } from "../os/errors.ts";
 import type { Replicator } from "../replication/replicator.ts";
 import type { LocalConfig } from "../config/types.ts";
 import type { Node } from "./node.ts";
@@ -134,7 +135,7 @@ async function sync(
     try {
       await replicator.sync(name, { signal, onProgress });
     } catch (error) {
-      failures.push(`${name}: ${error instanceof Error ? error.message : error}`);
+      failures.push(`${name}: ${messageOf(error)}`);
     }
   }
   return failures.length === 0

@@ -8,6 +8,7 @@
 import { type GoalOptions, goalSteps, type StepName, type StepSpec } from "../core/goals.ts";
 import type { CoreEvent, GoalName } from "../core/types.ts";
 import type { Clock } from "../os/clock.ts";
+import { messageOf } from "../os/errors.ts";
 
 /** Carries out one step; rejects with an error whose message an operator understands. */
 export type StepPerformer = (step: StepName, context: StepContext) => Promise<string | void>;
@@ -117,7 +118,7 @@ export class GoalRunner {
       const signal = AbortSignal.any([cancelled, deadline.signal]);
       text = await withinGrace(perform(spec.name, { signal, goal }), signal) ?? null;
     } catch (cause) {
-      error = cause instanceof Error ? cause.message : String(cause);
+      error = messageOf(cause);
     } finally {
       clearTimeout(timer);
       this.#current = null;

@@ -6,6 +6,7 @@
  */
 
 import { HistoryEntry } from "../health/types.ts";
+import { messageOf } from "../os/errors.ts";
 
 /** Entries kept in memory and shown. */
 export const HISTORY_SHOWN = 100;
@@ -52,7 +53,7 @@ export class History {
       this.#isCut = false;
     } catch (error) {
       this.#onTrouble(
-        `Cannot write ${this.#path}: ${error instanceof Error ? error.message : error}`,
+        `Cannot write ${this.#path}: ${messageOf(error)}`,
       );
     }
   }
@@ -64,7 +65,7 @@ export class History {
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) {
         this.#onTrouble(
-          `Cannot read ${this.#path}: ${error instanceof Error ? error.message : error}`,
+          `Cannot read ${this.#path}: ${messageOf(error)}`,
         );
       }
       return;

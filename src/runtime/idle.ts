@@ -7,6 +7,7 @@
 
 import type { FailbackConfig } from "../config/types.ts";
 import type { Clock } from "../os/clock.ts";
+import { messageOf } from "../os/errors.ts";
 import { run } from "../os/process.ts";
 
 const EVERY_MS = 5000;
@@ -80,7 +81,7 @@ export class IdleWatch {
       }
     } catch (error) {
       this.#idle = null;
-      this.#onTrouble(error instanceof Error ? error.message : String(error));
+      this.#onTrouble(messageOf(error));
     }
   }
 }

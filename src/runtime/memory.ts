@@ -9,6 +9,7 @@ import { z } from "zod";
 import type { NodeState } from "../core/state.ts";
 import { STATE_NAMES } from "../core/types.ts";
 import type { Clock } from "../os/clock.ts";
+import { messageOf } from "../os/errors.ts";
 import { readKernelFile } from "../os/kernel_file.ts";
 
 const Persisted = z.object({
@@ -117,7 +118,7 @@ export class Memory {
       return schema.parse(JSON.parse(Deno.readTextFileSync(path)));
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return null;
-      this.#onTrouble(`Cannot use ${path}: ${error instanceof Error ? error.message : error}`);
+      this.#onTrouble(`Cannot use ${path}: ${messageOf(error)}`);
       return null;
     }
   }

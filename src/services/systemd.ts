@@ -5,6 +5,7 @@
  */
 
 import type { ServicesConfig } from "../config/types.ts";
+import { messageOf } from "../os/errors.ts";
 import { run, ToolTimeoutError } from "../os/process.ts";
 import type { DriveOptions, ServiceDriver } from "./driver.ts";
 import { ServiceError } from "./service_error.ts";
@@ -92,7 +93,7 @@ export class SystemdDriver implements ServiceDriver {
     try {
       return parseUnitStates(result.stdout, this.names);
     } catch (cause) {
-      throw new ServiceError(cause instanceof Error ? cause.message : String(cause), { cause });
+      throw new ServiceError(messageOf(cause), { cause });
     }
   }
 
@@ -173,7 +174,7 @@ export class SystemdDriver implements ServiceDriver {
       const state = (await this.states()).find((one) => one.unit === unit);
       return `State: ${state === undefined ? "unknown" : describeUnit(state)}. ${hint(unit)}`;
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       return `State: unknown (${why}). ${hint(unit)}`;
     }
   }

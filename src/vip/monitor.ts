@@ -7,6 +7,7 @@
  */
 
 import { type Clock, systemClock } from "../os/clock.ts";
+import { messageOf } from "../os/errors.ts";
 import { spawnTool } from "../os/process.ts";
 import { isOurLabel, ROUTE_PROTOCOL } from "./mark.ts";
 
@@ -66,9 +67,7 @@ export class LinkMonitor {
     let pauseMs = FIRST_PAUSE_MS;
     while (!signal.aborted) {
       const startedAt = this.#clock.nowMs();
-      const trouble = await this.#run(signal).catch((error) =>
-        error instanceof Error ? error.message : String(error)
-      );
+      const trouble = await this.#run(signal).catch(messageOf);
       if (signal.aborted) return;
       const lasted = this.#clock.nowMs() - startedAt;
       if (lasted >= GOOD_RUN_MS) pauseMs = FIRST_PAUSE_MS;
