@@ -50,6 +50,8 @@ export interface SendResult {
   readonly delivered: boolean;
   /** The peer does what the message asks. */
   readonly accepted: boolean;
+  /** HTTP status of its answer; null: none. 403: it does not take the message for its peer's. */
+  readonly status: number | null;
   /** What the peer says of it, or why it was not delivered: a sentence. */
   readonly text: string;
 }
@@ -108,7 +110,7 @@ export class PeerMessenger {
     }
     const why = errors.length === 0 ? "there was no time or no link to try" : errors.join("; ");
     const text = `Cannot tell the peer "${notice.kind}": ${why}`.slice(0, 1000);
-    return { delivered: false, accepted: false, text };
+    return { delivered: false, accepted: false, status: null, text };
   }
 
   async #post({ address, notice, options, deadlineMs }: {
@@ -167,10 +169,11 @@ function readAnswer({ status, body }: HttpAnswer): SendResult {
   }
   if (said === undefined) {
     const text = `The peer answered ${status} without a word that this version knows`;
-    return { delivered: false, accepted: false, text };
+    return { delivered: false, accepted: false, status, text };
   }
   return {
     delivered: true,
+    status,
     accepted: said.accepted && status >= 200 && status < 300,
     text: said.text,
   };

@@ -130,6 +130,7 @@ export class Node {
       onTrouble,
     });
     this.peerLine = new PeerLine({
+      clock,
       links: this.links,
       messenger,
       state: () => this.loop.state,

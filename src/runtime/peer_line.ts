@@ -9,16 +9,22 @@ import type { NodeState } from "../core/state.ts";
 import type { StepResult } from "../core/step.ts";
 import type { CoreEvent, PeerNotice } from "../core/types.ts";
 import type { PeerMessenger } from "../heartbeat/notice.ts";
+import type { Clock } from "../os/clock.ts";
 import type { Links } from "./links.ts";
 import { judgeNotice, type Taken } from "./peer_talk.ts";
 
 /** The telling of one notice, all tries together. */
 export const TELL_MS = 1500;
+/** How long a daemon may take to hear from the other one's `/health` that it is a new process. */
+const INTRODUCTION_MS = 1500;
+/** Pause between two tries meanwhile. */
+const AGAIN_MS = 100;
 /** A reason that travels is cut at this length. */
 const REASON_MAX = 500;
 
 /** What {@linkcode PeerLine} needs. */
 export interface PeerLineOptions {
+  readonly clock: Clock;
   readonly links: Pick<Links, "report" | "peerAddresses">;
   /** Null: no cluster key, nothing can be agreed with the peer. */
   readonly messenger: PeerMessenger | null;
@@ -53,7 +59,7 @@ export class PeerLine {
 
   /** Sends a message to the peer and returns how it was taken. Never throws. */
   async ask(kind: PeerNotice["kind"], reason: string, signal: AbortSignal): Promise<Taken> {
-    const { messenger, links, state } = this.#options;
+    const { clock, messenger, links, state } = this.#options;
     const receiver = links.report?.body.instanceId;
     if (messenger === null) {
       return { accepted: false, text: "there is no cluster key on this host: run: relais keygen" };
@@ -61,11 +67,17 @@ export class PeerLine {
     if (receiver === undefined) {
       return { accepted: false, text: "the peer's relais does not answer" };
     }
-    return await messenger.send(
-      links.peerAddresses(),
-      { kind, epoch: state().epoch, reason: reason.slice(0, REASON_MAX) },
-      { receiverInstanceId: receiver, deadlineMs: TELL_MS, signal },
-    );
+    const notice = { kind, epoch: state().epoch, reason: reason.slice(0, REASON_MAX) };
+    const end = clock.nowMs() + INTRODUCTION_MS;
+    for (;;) {
+      const receiverInstanceId = links.report?.body.instanceId ?? receiver;
+      const options = { receiverInstanceId, deadlineMs: TELL_MS, signal };
+      const sent = await messenger.send(links.peerAddresses(), notice, options);
+      // One of the two daemons is new, and the other one's last report is older than that.
+      const isUnknown = sent.status === 403 && !signal.aborted && clock.nowMs() < end;
+      if (!isUnknown) return sent;
+      await clock.sleep(AGAIN_MS, signal).catch(() => {}); // aborted: the next try says so
+    }
   }
 
   /** As {@linkcode PeerLine.ask}. @throws {Error} when the peer did not take it */
