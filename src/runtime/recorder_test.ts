@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { BALANCED, linkCase, NOW, seenCase, stateCase } from "../../tests/support/core_cases.ts";
+import { ManualClock } from "../../tests/support/manual_clock.ts";
+import { TempDirectory } from "../../tests/support/temp_directory.ts";
+import { step, type StepResult } from "../core/step.ts";
+import { Alerts } from "./alerts.ts";
+import { History } from "./history.ts";
+import { Recorder } from "./recorder.ts";
+
+interface Place {
+  readonly alerts: Alerts;
+  readonly history: History;
+  readonly recorder: Recorder;
+}
+
+function make(directory: TempDirectory): Place {
+  const clock = new ManualClock();
+  const alerts = new Alerts({ clock, onNew: () => {} });
+  const history = new History({
+    stateDir: directory.path,
+    onTrouble: (text) => assert.fail(text),
+  });
+  const recorder = new Recorder({
+    clock,
+    history,
+    alerts,
+    stateName: () => "taking-over",
+    lossReport: () => [{ set: "astdb", ageMs: 30_000 }],
+  });
+  return { alerts, history, recorder };
+}
+
+/** A decision of the real core: the master died, or gave the service. */
+function decision(kind: "death" | "consent"): StepResult {
+  const state = stateCase({ name: "standby", since: 0, evidenceSince: 0 });
+  if (kind === "death") {
+    const silent = linkCase({ lastIcmpAt: 1, lastHttpAt: 1 });
+    return step(state, seenCase({ links: [silent], peer: null }), NOW, BALANCED);
+  }
+  const notice = { kind: "yours", epoch: 3, reason: "switchover" } as const;
+  return step(state, seenCase({ events: [{ type: "notice", notice }] }), NOW, BALANCED);
+}
+
+Deno.test("Recorder.decision() writes the rule with its reason, and what a takeover loses", () => {
+  using directory = new TempDirectory();
+  const { recorder, history } = make(directory);
+  const result = decision("death");
+  recorder.decision(result);
+  const [taken, loss, ...more] = history.entries;
+  assert.deepEqual([taken?.rule, taken?.from, taken?.to], ["S-TAKE", "standby", "taking-over"]);
+  assert.ok(taken?.why.startsWith(result.decision?.why ?? "?"));
+  assert.equal(loss?.rule, "LOSS");
+  assert.match(loss?.why ?? "", /astdb: at most the last 30 s/);
+  assert.deepEqual(more, []);
+});
+
+Deno.test("Recorder.decision() speaks of no loss when the peer gave the service, and of nothing when nothing was decided", () => {
+  using directory = new TempDirectory();
+  const { recorder, history } = make(directory);
+  recorder.decision(decision("consent"));
+  assert.deepEqual(history.entries.map(({ rule }) => rule), ["S-NOTICE"]);
+  recorder.decision({ ...decision("death"), decision: null });
+  assert.equal(history.entries.length, 1);
+});
+
+Deno.test("Recorder.step() keeps what a step said, and makes an alert of a failure", () => {
+  using directory = new TempDirectory();
+  const { recorder, history, alerts } = make(directory);
+  const report = { goal: "take", tookMs: 12.3, text: null, error: null } as const;
+  recorder.step({ ...report, step: "mount-vips" });
+  recorder.step({ ...report, step: "install-astdb", text: "installed: newer" });
+  recorder.step({ ...report, step: "start-services", error: "asterisk.service failed" });
+  assert.deepEqual(history.entries.map(({ rule, why, to }) => [rule, why, to]), [
+    ["install-astdb", "installed: newer", "taking-over"],
+    ["start-services", "failed: asterisk.service failed", "taking-over"],
+  ]);
+  assert.deepEqual(alerts.texts, ["take, start-services: asterisk.service failed"]);
+});
+
+Deno.test("Recorder.note() cuts what is too long for the history", () => {
+  using directory = new TempDirectory();
+  const { recorder, history } = make(directory);
+  recorder.note("VIP-REPAIR", "x".repeat(5000));
+  assert.equal(history.entries[0]?.why.length, 2000);
+  const again = new History({ stateDir: directory.path, onTrouble: (text) => assert.fail(text) });
+  assert.equal(again.entries.length, 1, "it can be read back");
+});
