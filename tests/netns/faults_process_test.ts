@@ -40,6 +40,37 @@ stage.test(
   (scene) => restartUnnoticed(scene, "kill"),
 );
 
+for (const kind of ["restart", "kill"] as const) {
+  stage.test(
+    `maintenance outlives the daemon (${kind}): the next one adopts, and still acts on nothing`,
+    async (scene) => {
+      const { cluster, master, slave, lived } = scene;
+      const nodes = [master, slave];
+      for (const node of nodes) {
+        assert.equal((await node.relais(["maintenance", "on"])).code, 0);
+        const before = (await node.untilState("maintenance", DEADLINE_MS)).node;
+        await node.stop(kind);
+        node.start();
+        await node.waitFor(
+          ({ node: now }) => now.instanceId !== before.instanceId && now.state === "maintenance",
+          { deadlineMs: DEADLINE_MS, what: "the new daemon, in maintenance" },
+        );
+      }
+      await untilAsked(scene, BEYOND_LIFETIME_S);
+      assert.deepEqual((await master.status())!.vips.map(({ heldByMe }) => heldByMe), [true, true]);
+      assert.equal(await servicesRun(slave), false);
+      for (const node of nodes) {
+        assert.equal((await node.relais(["maintenance", "off"])).code, 0);
+      }
+      const { node } = await master.untilState("active", DEADLINE_MS);
+      assert.equal(node.rule, "N-RESUME");
+      await cluster.untilNormal(DEADLINE_MS);
+      assert.equal((await lived("vip")).lost, 0);
+      assert.equal((await lived("sip")).lost, 0);
+    },
+  );
+}
+
 stage.test(
   "kill -9 of the standby daemon and a new one: service is not touched",
   async ({ cluster, master, slave, lived }) => {
