@@ -41,6 +41,8 @@ export class VipKeeper {
   readonly #options: VipKeeperOptions;
   #wanted = false;
   #busy = false;
+  /** The kernel may have changed: the next renewal reads it. */
+  #mustLook = true;
   #nextRenewAt = 0;
   #nextRefreshAt = 0;
   #refreshing = false;
@@ -116,6 +118,8 @@ export class VipKeeper {
     if (this.#busy || now < this.#nextRenewAt) return;
     if (this.#wanted) {
       this.#nextRenewAt = now + RENEW_EVERY_MS;
+      if (!this.#mustLook && this.#extend()) return;
+      this.#mustLook = false;
       this.#run(() => this.#renew());
     } else if (manager.held.size > 0) {
       this.#nextRenewAt = now + RETRY_MS;
@@ -126,6 +130,7 @@ export class VipKeeper {
   /** Re-reads the kernel soon (link monitor, start), and repairs at once what someone removed. */
   refresh(): void {
     this.#nextRenewAt = 0;
+    this.#mustLook = true;
     if (this.#refreshing) {
       this.#refreshAgain = true;
       return;
@@ -205,6 +210,15 @@ export class VipKeeper {
     const held = this.held;
     for (const view of this.#options.links.views) {
       view.vipLink?.setHeld(new Set(view.network.vips.filter((vip) => held.has(vip))));
+    }
+  }
+
+  /** A kernel that refuses is not fatal: the long way tells what is wrong. */
+  #extend(): boolean {
+    try {
+      return this.#options.manager.extend();
+    } catch {
+      return false;
     }
   }
 

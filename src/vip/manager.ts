@@ -16,7 +16,8 @@ import {
   MAIN_TABLE,
   type Observed,
 } from "./iproute.ts";
-import { isOurAddress, VIP_LIFETIME_S } from "./mark.ts";
+import { LifetimeExtender } from "./extend.ts";
+import { isOurAddress, labelFor, VIP_LIFETIME_S } from "./mark.ts";
 import { type Desired, desiredOf, interfaceOf } from "./desired.ts";
 import { routeText } from "./lines.ts";
 import type { Operation } from "./operation.ts";
@@ -69,6 +70,7 @@ export class VipManager {
   /** The VIPs shall be held: renewals put back what is missing. */
   #wanted = false;
   #renewedAt = 0;
+  readonly #extender = new LifetimeExtender();
   /** Raised by each drop: what was asked for before it is void. */
   #generation = 0;
   #tail: Promise<unknown> = Promise.resolve();
@@ -253,6 +255,35 @@ export class VipManager {
     }
     this.#wanted = true;
     return todo;
+  }
+
+  /**
+   * The quick form of {@linkcode renew}: extends the lifetimes at once, without starting a program. It
+   * does so only when everything is as it was last read and nothing else is in progress; IPv6, whose
+   * routes have lifetimes too, is left to `renew`.
+   *
+   * @returns false: nothing was promised, call `renew`
+   */
+  extend(): boolean {
+    const startedAt = this.#clock.nowMs();
+    const overdueMs = this.#lifetimeS * 1000 - LIFETIME_SLACK_MS;
+    if (!this.#wanted || this.#running !== null || startedAt - this.#renewedAt >= overdueMs) {
+      return false;
+    }
+    const interfaces = this.#observed?.interfaces ?? [];
+    const { vips } = this.#desired(interfaces);
+    const present = new Set(Deno.networkInterfaces().map(({ address }) => address));
+    const lifetimes = vips.map(({ address, family, dev }) => {
+      const found = interfaces.find(({ name }) => name === dev);
+      return family === 4 && found !== undefined && present.has(address)
+        ? { index: found.index, address, label: labelFor(found.name), seconds: this.#lifetimeS }
+        : null;
+    });
+    for (const lifetime of lifetimes) {
+      if (lifetime === null || !this.#extender.extend(lifetime)) return false;
+    }
+    this.#renewedAt = startedAt;
+    return lifetimes.length > 0;
   }
 
   async #renew(signal: AbortSignal): Promise<readonly Repair[]> {

@@ -8,7 +8,7 @@
 
 import { type Clock, systemClock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
-import { spawnTool } from "../os/process.ts";
+import { killChild, spawnTool } from "../os/process.ts";
 import { isOurLabel, ROUTE_PROTOCOL } from "./mark.ts";
 
 /** What changed. */
@@ -92,13 +92,7 @@ export class LinkMonitor {
       stdout: "piped",
       stderr: "null",
     });
-    const kill = (): void => {
-      try {
-        child.kill("SIGKILL");
-      } catch {
-        // It has just ended by itself.
-      }
-    };
+    const kill = (): void => killChild(child);
     signal.addEventListener("abort", kill, { once: true });
     if (signal.aborted) kill();
     try {
