@@ -185,6 +185,7 @@ Deno.test("M4: after a cut, when its interfaces start again, it fetches the slav
   });
   const { master, slave } = cluster;
   await using client = await cluster.observe();
+  await using watcher = await cluster.watch();
   await phoneRegisters(cluster, "1001");
   await untilSpooled(slave, "1001", DEADLINE_MS);
   await master.host.cable("pull");
@@ -194,6 +195,7 @@ Deno.test("M4: after a cut, when its interfaces start again, it fetches the slav
   await master.host.cable("plug");
   await master.untilState("standby", DEADLINE_MS);
   await untilSpooled(master, "1002", DEADLINE_MS);
+  await assertNeverTwoHolders(watcher);
   // The slave dies before any hand-back: only what the master fetched can help.
   await slave.host.crash();
   await untilServes(cluster, master, client);
