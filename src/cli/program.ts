@@ -7,6 +7,7 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { buildInfo } from "../build_info.ts";
 import { DATA_SET_NAMES, type DataSetName } from "../core/types.ts";
+import { writeAll } from "../os/write_all.ts";
 import { databaseWorkerMain } from "../replication/database_worker.ts";
 import { controlSocket, DEFAULT_PATHS, type Paths } from "../runtime/paths.ts";
 import { ownAddresses } from "../runtime/preflight.ts";
@@ -225,6 +226,5 @@ function pathsOf(options: Paths): Paths {
 }
 
 async function print(out: typeof Deno.stdout, text: string): Promise<void> {
-  const bytes = new TextEncoder().encode(text);
-  for (let done = 0; done < bytes.length;) done += await out.write(bytes.subarray(done));
+  await writeAll(out, new TextEncoder().encode(text));
 }

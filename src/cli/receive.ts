@@ -6,6 +6,7 @@
 
 import { loadConfig, localConfig } from "../config/load.ts";
 import { systemClock } from "../os/clock.ts";
+import { writeAll } from "../os/write_all.ts";
 import { PostgresDatabase } from "../replication/database.ts";
 import { receive } from "../replication/receive.ts";
 import type { Permission, ReceiveGate } from "../replication/receive_gate.ts";
@@ -42,11 +43,7 @@ export async function receiveVerb({ words, paths, signal }: {
     gate: createGate(new ControlClient(controlSocket(paths))),
     database: database === null ? null : new PostgresDatabase(database),
     input: () => Deno.stdin.readable,
-    write: async (bytes) => {
-      for (let done = 0; done < bytes.length;) {
-        done += await Deno.stdout.write(bytes.subarray(done));
-      }
-    },
+    write: (bytes) => writeAll(Deno.stdout, bytes),
     warn,
     signal,
   });

@@ -10,6 +10,7 @@
  */
 
 import { HEAD_MAX_BYTES } from "../os/http_head.ts";
+import { writeAll } from "../os/write_all.ts";
 import { BODY_MAX_BYTES } from "./app.ts";
 import { RefusedRequest, type TakenRequest, takeRequest, toRequest } from "./http_request.ts";
 
@@ -201,9 +202,7 @@ export class ServedConnection {
   async #write(bytes: Uint8Array): Promise<void> {
     const timer = this.#closeAfter(this.#options.deadlines.writeMs);
     try {
-      for (let sent = 0; sent < bytes.length;) {
-        sent += await this.#options.conn.write(bytes.subarray(sent));
-      }
+      await writeAll(this.#options.conn, bytes);
     } finally {
       clearTimeout(timer);
     }

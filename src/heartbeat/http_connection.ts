@@ -12,6 +12,8 @@
  */
 
 import { messageOf } from "../os/errors.ts";
+import { urlHost } from "../os/ip_bytes.ts";
+import { writeAll } from "../os/write_all.ts";
 import { contentLength, HttpGarbageError, parseHead } from "../os/http_head.ts";
 
 /** Longest answer in bytes, head included. */
@@ -66,7 +68,7 @@ export class HttpConnection {
   constructor({ address, port }: { address: string; port: number }) {
     this.#address = address;
     this.#port = port;
-    this.#host = address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+    this.#host = `${urlHost(address)}:${port}`;
   }
 
   /** A connection is kept open for the next request. */
@@ -160,8 +162,7 @@ export class HttpConnection {
 
   async #exchange(conn: Deno.TcpConn, request: HttpRequest): Promise<HttpAnswer> {
     try {
-      const bytes = encoder.encode(this.#compose(request));
-      for (let sent = 0; sent < bytes.length;) sent += await conn.write(bytes.subarray(sent));
+      await writeAll(conn, encoder.encode(this.#compose(request)));
     } catch (cause) {
       throw this.#closed(cause);
     }

@@ -60,6 +60,11 @@ export function canonicalIp(text: string): string | null {
   return bytes === null ? null : formatIp(bytes);
 }
 
+/** An address in front of a colon: IPv6 in brackets (RFC 3986 section 3.2.2, `IP-literal`). */
+export function urlHost(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
+}
+
 /** An address of 4 or 16 bytes as an unsigned number of 32 or 128 bits. */
 export function ipToValue(bytes: Uint8Array): bigint {
   return bytes.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);

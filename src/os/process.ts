@@ -107,13 +107,7 @@ export async function run(argv: readonly string[], options: RunOptions): Promise
     ...(options.env === undefined ? {} : { env: { ...options.env } }),
   });
   let timedOut = false;
-  const kill = (): void => {
-    try {
-      child.kill("SIGKILL");
-    } catch {
-      // It has just ended by itself.
-    }
-  };
+  const kill = (): void => killChild(child);
   const timer = setTimeout(() => {
     timedOut = true;
     kill();
@@ -162,6 +156,15 @@ export function spawnTool(tool: string, options: Deno.CommandOptions): Deno.Chil
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound) throw new ToolMissingError(tool, { cause });
     throw cause;
+  }
+}
+
+/** Sends a signal (default: the one that can't be refused) to a program that may have ended already. */
+export function killChild(child: Deno.ChildProcess, signal: Deno.Signal = "SIGKILL"): void {
+  try {
+    child.kill(signal);
+  } catch {
+    // It has just ended by itself.
   }
 }
 

@@ -5,7 +5,7 @@
  */
 
 import type { ProcessUser } from "../os/user.ts";
-import { spawnTool } from "../os/process.ts";
+import { killChild, spawnTool } from "../os/process.ts";
 import { MAX_WORKER_LINE_BYTES } from "./database_protocol.ts";
 import type { WorkerMessage, WorkerOperation, WorkerOperations } from "./database_protocol.ts";
 import { encodeLine, readLines } from "./json_lines.ts";
@@ -116,7 +116,7 @@ export class DatabaseWorker {
 
   /** Ends the worker and its sessions. */
   async close(): Promise<void> {
-    const timer = setTimeout(() => this.#kill(), END_GRACE_MS);
+    const timer = setTimeout(() => killChild(this.#child), END_GRACE_MS);
     await this.#writer.close().catch(() => {
       // It has ended before.
     });
@@ -170,14 +170,6 @@ export class DatabaseWorker {
       : new DatabaseWorkerError("the database worker was ended");
     this.#waiting?.reject(error);
     this.#waiting = null;
-    this.#kill();
-  }
-
-  #kill(): void {
-    try {
-      this.#child.kill("SIGKILL");
-    } catch {
-      // It has just ended by itself.
-    }
+    killChild(this.#child);
   }
 }

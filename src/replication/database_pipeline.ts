@@ -8,7 +8,7 @@
 
 import { systemClock } from "../os/clock.ts";
 import type { ProcessUser } from "../os/user.ts";
-import { spawnTool } from "../os/process.ts";
+import { killChild, spawnTool } from "../os/process.ts";
 
 /** Most of a program's error output that is kept, in bytes. */
 const MAX_STDERR_BYTES = 4096;
@@ -193,9 +193,9 @@ async function readText(stream: ReadableStream<Uint8Array>): Promise<string> {
 
 /** SIGTERM lets pg_dump and pg_restore cancel what the server does for them; then SIGKILL. */
 function endAll(children: readonly Deno.ChildProcess[]): void {
-  for (const child of children) kill(child, "SIGTERM");
+  for (const child of children) killChild(child, "SIGTERM");
   const timer = setTimeout(() => {
-    for (const child of children) kill(child, "SIGKILL");
+    for (const child of children) killChild(child);
   }, TERM_GRACE_MS);
   const clear = (): void => clearTimeout(timer);
   Promise.all(children.map((child) => child.status)).then(clear, clear);
@@ -203,19 +203,11 @@ function endAll(children: readonly Deno.ChildProcess[]): void {
 
 /** Ends a program whose chain could not be started. */
 function abandon(child: Deno.ChildProcess, options: { readonly hasInput: boolean }): void {
-  kill(child, "SIGKILL");
+  killChild(child);
   const ignore = (): void => {
     // Its streams break because it was killed; nobody uses them.
   };
   if (options.hasInput) child.stdin.abort().catch(ignore);
   child.stdout.cancel().catch(ignore);
   child.stderr.cancel().catch(ignore);
-}
-
-function kill(child: Deno.ChildProcess, signal: Deno.Signal): void {
-  try {
-    child.kill(signal);
-  } catch {
-    // It has just ended by itself.
-  }
 }

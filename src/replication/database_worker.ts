@@ -6,6 +6,7 @@
  * @module
  */
 
+import { writeAll } from "../os/write_all.ts";
 import { InstallWorker } from "./database_install_worker.ts";
 import { MAX_WORKER_LINE_BYTES, parseWorkerArguments } from "./database_protocol.ts";
 import type {
@@ -57,7 +58,7 @@ export async function databaseWorkerMain(args: readonly string[]): Promise<numbe
   hearUncaught(fail);
   let writing = Promise.resolve();
   const send: Send = (message) => {
-    writing = writing.then(() => writeAll(encodeLine(message)));
+    writing = writing.then(() => writeAll(Deno.stdout, encodeLine(message)));
     return writing;
   };
   const worker = new Worker(address, (reason) => {
@@ -203,8 +204,4 @@ async function within<T>(work: Promise<T>, deadlineMs: number): Promise<T> {
   } finally {
     clearTimeout(timer);
   }
-}
-
-async function writeAll(bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
 }

@@ -5,6 +5,7 @@
  */
 
 import { dirname } from "node:path";
+import { writeAll } from "../os/write_all.ts";
 
 /**
  * Replaces `path` by `text`: readers see the old or the new content, never a mixture.
@@ -27,11 +28,6 @@ export async function writeFileAtomically(path: string, text: string): Promise<v
     throw cause;
   }
   await syncDirectory(dirname(path));
-}
-
-/** Writes every byte (one `write` may take only a part). */
-export async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
 }
 
 /** Flushes a directory, so that a rename in it survives a power cut. */

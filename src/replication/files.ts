@@ -7,6 +7,7 @@
 import type { LocalConfig } from "../config/types.ts";
 import type { Clock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
+import { urlHost } from "../os/ip_bytes.ts";
 import { spawnTool } from "../os/process.ts";
 import { listFiles, pathKind } from "./file_list.ts";
 import { putSet } from "./put_set.ts";
@@ -15,7 +16,6 @@ import { rsyncVerb } from "./receive_command.ts";
 import type { FileSummary } from "./receive_put.ts";
 import type { PutResult } from "./remote_protocol.ts";
 import { rsyncCommand, type RsyncMode, withoutSlash } from "./rsync_arguments.ts";
-import { rsyncHost } from "./ssh_arguments.ts";
 import type { OnProgress } from "./set_header.ts";
 import type { Transport } from "./transport.ts";
 
@@ -151,7 +151,7 @@ async function copyPath(
       isDirectory,
       excludes: config.replication.files!.excludes,
       shell: transport.rsyncShell(address),
-      host: rsyncHost(address),
+      host: urlHost(address),
       remoteVerb: rsyncVerb(facts),
       dryRun,
       maxDelete,

@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import { systemClock } from "../os/clock.ts";
+import { writeAll } from "../os/write_all.ts";
 import type { DatabaseSource } from "./database_port.ts";
 import { receive } from "./receive.ts";
 import type { Permission, ReceiveGate } from "./receive_gate.ts";
@@ -60,7 +61,6 @@ const database: DatabaseSource = {
 
 const ended = new AbortController();
 Deno.addSignalListener("SIGTERM", () => ended.abort(new Error("asked to end")));
-const output = Deno.stdout;
 Deno.exit(
   await receive(Deno.env.get("SSH_ORIGINAL_COMMAND") ?? "", {
     config,
@@ -69,9 +69,7 @@ Deno.exit(
     gate,
     database: config.replication.database === null ? null : database,
     input: () => Deno.stdin.readable,
-    async write(bytes): Promise<void> {
-      for (let at = 0; at < bytes.length;) at += await output.write(bytes.subarray(at));
-    },
+    write: (bytes) => writeAll(Deno.stdout, bytes),
     warn: (text) => console.error(text),
     signal: ended.signal,
   }),

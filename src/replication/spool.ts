@@ -9,7 +9,8 @@
 import { join } from "node:path";
 import { z } from "zod";
 import type { DataSetName } from "../core/types.ts";
-import { removeIfThere, syncDirectory, writeAll, writeFileAtomically } from "./durable_file.ts";
+import { writeAll } from "../os/write_all.ts";
+import { removeIfThere, syncDirectory, writeFileAtomically } from "./durable_file.ts";
 import {
   type OnProgress,
   type SetHeader,

@@ -79,11 +79,6 @@ export function rsyncShell(input: SshOptionsInput): string {
   return ["ssh", ...sshOptions(input)].map(rsyncWord).join(" ");
 }
 
-/** The host part of an rsync destination. */
-export function rsyncHost(address: string): string {
-  return address.includes(":") ? `[${address}]` : address;
-}
-
 function controlSettings(runDir: string, address: string, transport: TransportConfig): string[] {
   const { port, user } = transport;
   const name = createHash("sha256").update(`${user}@${address}:${port}`).digest("hex").slice(0, 12);

@@ -7,7 +7,7 @@
 import type { TransportConfig } from "../config/types.ts";
 import type { Clock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
-import { run, spawnTool } from "../os/process.ts";
+import { killChild, run, spawnTool } from "../os/process.ts";
 import { ByteReader, CutStreamError } from "./byte_reader.ts";
 import {
   type Hello,
@@ -228,7 +228,7 @@ export class Transport {
     });
     const done = this.#watch(child, { address, verb, ...options });
     done.catch(() => {}); // Whoever opened it awaits it later.
-    return { stdin: child.stdin, stdout: child.stdout, done, kill: () => kill(child) };
+    return { stdin: child.stdin, stdout: child.stdout, done, kill: () => killChild(child) };
   }
 
   async #watch(
@@ -241,11 +241,11 @@ export class Transport {
     let late = false;
     this.#clock.sleep(deadlineMs, timer.signal).then(() => {
       late = true;
-      kill(child);
+      killChild(child);
     }, () => {});
-    const onAbort = (): void => kill(child);
+    const onAbort = (): void => killChild(child);
     options.signal?.addEventListener("abort", onAbort, { once: true });
-    if (options.signal?.aborted) kill(child);
+    if (options.signal?.aborted) killChild(child);
     try {
       const { code } = await child.status;
       const said = await stderr.finish(this.#clock);
@@ -283,14 +283,6 @@ function worst(cause: unknown): unknown {
   if (told !== undefined || errors.length === 1) return told ?? errors[0];
   const texts = errors.map(messageOf);
   return new RemoteError("unreachable", texts.join("; "), { cause });
-}
-
-function kill(child: Deno.ChildProcess): void {
-  try {
-    child.kill("SIGKILL");
-  } catch {
-    // It has just ended by itself.
-  }
 }
 
 /** Collects the beginning of a stream; a kept ssh connection may hold it open, so it never waits long. */

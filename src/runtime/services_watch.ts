@@ -9,6 +9,7 @@ import type { ServicesConfig } from "../config/types.ts";
 import type { ServicesEvidence } from "../core/types.ts";
 import type { Clock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
+import { urlHost } from "../os/ip_bytes.ts";
 import type { Poller } from "../os/poller.ts";
 import type { ServiceDriver } from "../services/driver.ts";
 import { TelephonyCheck } from "../services/telephony.ts";
@@ -99,7 +100,9 @@ export class ServicesWatch {
       if (!signal.aborted) throw cause;
       const { host, port } = config.health.sip ?? { host: "", port: 0 };
       throw new Error(
-        `Cannot serve as nothing answers SIP OPTIONS at ${host}:${port} after the start of ` +
+        `Cannot serve as nothing answers SIP OPTIONS at ${
+          urlHost(host)
+        }:${port} after the start of ` +
           `${driver.names.join(", ")}: look at its log`,
         { cause },
       );

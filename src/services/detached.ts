@@ -6,7 +6,7 @@
  * @module
  */
 
-import { spawnTool, ToolTimeoutError } from "../os/process.ts";
+import { killChild, spawnTool, ToolTimeoutError } from "../os/process.ts";
 
 /**
  * Runs `argv` until the program itself ends, and returns its exit status.
@@ -24,13 +24,7 @@ export async function runDetached(
   options.signal?.throwIfAborted();
   const child = spawnTool(tool, { args, stdin: "null", stdout: "null", stderr: "null" });
   let timedOut = false;
-  const kill = (): void => {
-    try {
-      child.kill("SIGKILL");
-    } catch {
-      // It has just ended by itself.
-    }
-  };
+  const kill = (): void => killChild(child);
   const timer = setTimeout(() => {
     timedOut = true;
     kill();

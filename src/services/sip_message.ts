@@ -5,6 +5,8 @@
  * @module
  */
 
+import { urlHost } from "../os/ip_bytes.ts";
+
 /** Datagrams are read up to here; a response to OPTIONS has a few hundred bytes. */
 export const MAX_SIP_BYTES = 8192;
 
@@ -39,7 +41,7 @@ const MAGIC_COOKIE = "z9hG4bK";
  */
 export function encodeOptions(request: OptionsRequest): Uint8Array<ArrayBuffer> {
   const { host, port, localPort, branch, callId, tag } = request;
-  const name = host.includes(":") ? `[${host}]` : host;
+  const name = urlHost(host);
   return new TextEncoder().encode(
     [
       `OPTIONS sip:${name}:${port} SIP/2.0`,
