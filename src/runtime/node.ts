@@ -93,15 +93,15 @@ export class Node {
     messagesAccepted: 0,
   };
 
+  /** The parts are made in the order in which they need each other; what comes later is reached late. */
   constructor(options: NodeOptions) {
     this.#options = options;
-    const { config, clock, messenger, localFaults, memory, replicator } = options;
-    const hasKey = messenger !== null;
+    const { config, clock } = options;
     const onTrouble = (text: string): void => this.alerts.raise(text);
     const onNews = (): void => this.loop.kick();
     this.alerts = new Alerts({ clock, onNew: (text) => log.warn(text, { event: "alert" }) });
     this.history = new History({ stateDir: options.stateDir, onTrouble });
-    const knownWitnesses = memory.load()?.witnesses ?? [];
+    const knownWitnesses = options.memory.load()?.witnesses ?? [];
     this.links = new Links({ config, clock, knownWitnesses, onNews });
     this.keeper = this.#makeKeeper({ onTrouble, onNews });
     this.#services = new ServicesWatch({
@@ -113,70 +113,14 @@ export class Node {
       onTrouble,
     });
     this.#idle = new IdleWatch({ config: config.failback, clock, onTrouble });
-    this.#recorder = new Recorder({
-      clock,
-      history: this.history,
-      alerts: this.alerts,
-      stateName: () => this.loop.state.name,
-      lossReport: replicator === null ? null : () => replicator.lossReport(),
-    });
-    this.#memory = new MemoryKeeper({
-      memory,
-      clock,
-      role: config.role,
-      deadAfterMs: config.heartbeat.deadAfterMs,
-      state: () => this.loop.state,
-      witnesses: () => this.links.knownWitnesses,
-      onTrouble,
-    });
-    this.peerLine = new PeerLine({
-      clock,
-      links: this.links,
-      messenger,
-      state: () => this.loop.state,
-      last: () => this.loop.last,
-      onEvent: (event) => this.loop.push(event),
-    });
+    this.#recorder = this.#makeRecorder();
+    this.#memory = this.#makeMemoryKeeper(onTrouble);
+    this.peerLine = this.#makePeerLine();
     this.#runner = this.#makeRunner();
-    this.#performer = new Performer({
-      keeper: this.keeper,
-      runner: this.#runner,
-      peerLine: this.peerLine,
-      links: this.links,
-      memory: this.#memory,
-      onAlert: onTrouble,
-      onExit: () => this.#finish(),
-    });
-    this.#observer = new Observer({
-      config,
-      clock,
-      boot: memory.boot,
-      links: this.links,
-      keeper: this.keeper,
-      services: this.#services,
-      idle: this.#idle,
-      hasKey,
-      localFaults,
-    });
+    this.#performer = this.#makePerformer(onTrouble);
+    this.#observer = this.#makeObserver();
     this.loop = this.#makeLoop();
-    this.reporter = new Reporter({
-      config,
-      clock,
-      identity: options.identity,
-      loop: this.loop,
-      observer: this.#observer,
-      links: this.links,
-      keeper: this.keeper,
-      runner: this.#runner,
-      replicator,
-      alerts: this.alerts,
-      history: this.history,
-      isolation: this.#isolation,
-      serviceNames: options.driver.names,
-      hasKey,
-      localFaults,
-      counters: this.counters,
-    });
+    this.reporter = this.#makeReporter();
   }
 
   /** Resolves when the node has left for good. */
@@ -244,6 +188,91 @@ export class Node {
       },
       onLapsed: (lateMs) => this.loop.push({ type: "stalled", stalledMs: lateMs }),
       onNews,
+    });
+  }
+
+  #makeRecorder(): Recorder {
+    const { clock, replicator } = this.#options;
+    return new Recorder({
+      clock,
+      history: this.history,
+      alerts: this.alerts,
+      stateName: () => this.loop.state.name,
+      lossReport: replicator === null ? null : () => replicator.lossReport(),
+    });
+  }
+
+  #makeMemoryKeeper(onTrouble: (text: string) => void): MemoryKeeper {
+    const { config, clock, memory } = this.#options;
+    return new MemoryKeeper({
+      memory,
+      clock,
+      role: config.role,
+      deadAfterMs: config.heartbeat.deadAfterMs,
+      state: () => this.loop.state,
+      witnesses: () => this.links.knownWitnesses,
+      onTrouble,
+    });
+  }
+
+  #makePeerLine(): PeerLine {
+    const { clock, messenger } = this.#options;
+    return new PeerLine({
+      clock,
+      links: this.links,
+      messenger,
+      state: () => this.loop.state,
+      last: () => this.loop.last,
+      onEvent: (event) => this.loop.push(event),
+    });
+  }
+
+  #makePerformer(onAlert: (text: string) => void): Performer {
+    return new Performer({
+      keeper: this.keeper,
+      runner: this.#runner,
+      peerLine: this.peerLine,
+      links: this.links,
+      memory: this.#memory,
+      onAlert,
+      onExit: () => this.#finish(),
+    });
+  }
+
+  #makeObserver(): Observer {
+    const { config, clock, memory, messenger, localFaults } = this.#options;
+    return new Observer({
+      config,
+      clock,
+      boot: memory.boot,
+      links: this.links,
+      keeper: this.keeper,
+      services: this.#services,
+      idle: this.#idle,
+      hasKey: messenger !== null,
+      localFaults,
+    });
+  }
+
+  #makeReporter(): Reporter {
+    const { config, clock, identity, driver, replicator, messenger, localFaults } = this.#options;
+    return new Reporter({
+      config,
+      clock,
+      identity,
+      loop: this.loop,
+      observer: this.#observer,
+      links: this.links,
+      keeper: this.keeper,
+      runner: this.#runner,
+      replicator,
+      alerts: this.alerts,
+      history: this.history,
+      isolation: this.#isolation,
+      serviceNames: driver.names,
+      hasKey: messenger !== null,
+      localFaults,
+      counters: this.counters,
     });
   }
 
