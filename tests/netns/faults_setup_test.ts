@@ -13,6 +13,7 @@ import {
   servicesRun,
   untilServes,
 } from "./situations.ts";
+import { untilSpooled } from "../support/spooled_phone.ts";
 import { STEADY, untilAlert, untilNeighbour } from "./stage.ts";
 
 /** A cluster whose daemons do not run yet. */
@@ -105,6 +106,7 @@ Deno.test("a tool that is missing is named with its package, and what does not n
   await phoneIsOnDisk(cluster, "1001");
   const astdb = await master.relais(["sync", "astdb"]);
   assert.equal(astdb.code, 0, astdb.stdout + astdb.stderr);
+  await untilSpooled(slave, "1001", DEADLINE_MS); // sync may have joined a copy that had begun before
   assert.match(await refusal(master, ["sync", "files"]), /rsync/);
   await master.host.crash();
   await untilServes(cluster, slave, client);
@@ -151,6 +153,7 @@ Deno.test("disk full while receiving: the previous copy is kept, both hosts show
   await phoneIsOnDisk(cluster, "1001");
   const first = await master.relais(["sync", "astdb"]);
   assert.equal(first.code, 0, first.stdout + first.stderr);
+  await untilSpooled(slave, "1001", DEADLINE_MS); // sync may have joined a copy that had begun before
   const kept = (await slave.status())!.dataSets
     .find((each) => each.set === "astdb" && each.direction === "received")!;
   assert.ok(kept.sha256 !== null);
@@ -172,7 +175,7 @@ Deno.test("disk full while receiving: the previous copy is kept, both hosts show
   // It is not only named but whole: the slave serves from it.
   await master.host.crash();
   await untilServes(cluster, slave, client);
-  assert.equal(await askFor(cluster, "1001"), 200);
+  assert.equal(await askFor(cluster, "1001"), 200, slave.log(30));
   assert.equal((await slave.status())!.node.state, "active");
   assert.deepEqual((await heldVips(cluster, slave)).length, 2);
 });
