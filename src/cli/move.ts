@@ -20,8 +20,13 @@ export async function move(
   const accepted = await client.command(command);
   if (!accepted.ok || waitS === 0) return printResult(accepted, { json });
   const say = progress(json);
+  // The daemon has heard its peer once more before it accepted: now both epochs are known.
+  const asked = await client.status();
+  const epoch = servedHere
+    ? before.node.epoch
+    : Math.max(asked.node.epoch, asked.peer.report?.epoch ?? 0);
   const { done, status } = await client.waitFor(
-    (now) => isOver(now, { servedHere, epoch: before.node.epoch }),
+    (now) => isOver(now, { servedHere, epoch }),
     { deadlineMs: waitS * 1000, onLook: say },
   );
   if (!done || status === null) {

@@ -153,7 +153,7 @@ export class Replicator {
   }
 
   /**
-   * Copies a set now, or waits for its copy in progress.
+   * Copies a set now; a copy in progress is waited for first.
    *
    * @throws when the set is not configured or this node may not be read; what the copy failed with
    */

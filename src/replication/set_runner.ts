@@ -109,7 +109,7 @@ export class SetRunner {
   }
 
   /**
-   * Copies now, or waits for the copy in progress.
+   * Copies now; a copy that began before is waited for, not joined.
    *
    * @throws what the copy failed with; the abort of `signal`
    */
@@ -120,6 +120,7 @@ export class SetRunner {
     readonly allowMassDeletion: boolean;
   }): Promise<SetState> {
     options.signal.throwIfAborted();
+    await this.#untilOlderEnds(options.signal);
     const joined = this.#running !== null;
     const running = this.#running ?? this.#start(options.epoch, options.allowMassDeletion);
     running.listeners.add(options.onProgress);
@@ -134,6 +135,25 @@ export class SetRunner {
     } finally {
       options.signal.removeEventListener("abort", onAbort);
       running.listeners.delete(options.onProgress);
+    }
+  }
+
+  /**
+   * A copy that began before it was asked for may lack what was changed just before: it is waited for, not
+   * joined.
+   */
+  async #untilOlderEnds(signal: AbortSignal): Promise<void> {
+    const askedMs = this.#options.clock.nowMs();
+    const gaveUp = Promise.withResolvers<never>();
+    const onAbort = (): void => gaveUp.reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      while (this.#running !== null && this.#running.startedMs < askedMs) {
+        // How it ended is told by its own runner.
+        await Promise.race([this.#running.done.catch(() => {}), gaveUp.promise]);
+      }
+    } finally {
+      signal.removeEventListener("abort", onAbort);
     }
   }
 
