@@ -8,6 +8,7 @@
  */
 
 import { run, runOk } from "../../src/os/process.ts";
+import { poll } from "./poll.ts";
 
 const COMMAND_DEADLINE_MS = 10_000;
 const CLONE_NEWNET = 0x40000000;
@@ -136,6 +137,7 @@ export class Lan implements AsyncDisposable {
     await wire.ip("link", "set", "br0", "up");
     const hosts: LanHost[] = [];
     for (let n = 1; n <= count; n++) hosts.push(await addHost(wire, n));
+    for (const netns of [wire, ...hosts.map((host) => host.netns)]) await untilUp(netns);
     return new Lan(wire, hosts);
   }
 
@@ -144,6 +146,17 @@ export class Lan implements AsyncDisposable {
     for (const { netns } of this.hosts) await netns.close();
     await this.wire.close();
   }
+}
+
+/**
+ * Waits until the kernel has seen that the links of a namespace have a carrier: it looks later, up to a
+ * second on a busy machine, and drops what is sent before.
+ */
+async function untilUp(netns: Netns): Promise<void> {
+  await poll(async () => {
+    const links = JSON.parse(await netns.ip("-json", "link", "show", "type", "veth"));
+    return links.every((link: { operstate?: string }) => link.operstate === "UP");
+  }, { deadlineMs: COMMAND_DEADLINE_MS, what: "all links up" });
 }
 
 async function addHost(wire: Netns, n: number): Promise<LanHost> {
