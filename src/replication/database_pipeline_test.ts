@@ -78,7 +78,7 @@ Deno.test({
   // It throws at once; the programs that it kills are gone a moment later.
   sanitizeOps: false,
   sanitizeResources: false,
-  async fn() {
+  async fn(): Promise<void> {
     const input = new Blob(["x"]).stream();
     assert.throws(() => chain([["cat"], ["relais-no-such-tool"]], { input }), ToolMissingError);
     await input.cancel();
