@@ -8,6 +8,7 @@
 import { z } from "zod";
 import type { PeerNotice } from "../core/types.ts";
 import type { Clock } from "../os/clock.ts";
+import { messageOf } from "../os/errors.ts";
 import {
   type HttpAnswer,
   HttpConnection,
@@ -105,7 +106,7 @@ export class PeerMessenger {
       try {
         return readAnswer(await this.#post({ address, notice, options, deadlineMs }));
       } catch (error) {
-        errors.push(error instanceof Error ? error.message : String(error));
+        errors.push(messageOf(error));
       }
     }
     const why = errors.length === 0 ? "there was no time or no link to try" : errors.join("; ");

@@ -8,6 +8,7 @@
 import { VipLink } from "../arp/vip_link.ts";
 import type { LocalConfig } from "../config/types.ts";
 import type { Clock } from "../os/clock.ts";
+import { messageOf } from "../os/errors.ts";
 import type { Poller } from "../os/poller.ts";
 import { VipLapsedError, type VipManager } from "../vip/manager.ts";
 import type { Links, LinkView } from "./links.ts";
@@ -138,7 +139,7 @@ export class VipKeeper {
     this.#refreshing = true;
     this.#nextRefreshAt = this.#options.clock.nowMs() + REFRESH_EVERY_MS;
     this.#refresh().catch((error: unknown) => {
-      this.#options.onTrouble(message(error));
+      this.#options.onTrouble(messageOf(error));
     }).finally(() => {
       this.#refreshing = false;
       if (this.#refreshAgain) {
@@ -196,7 +197,7 @@ export class VipKeeper {
       });
       view.vipLink.probePeer();
     } catch (error) {
-      onTrouble(`Cannot watch ${found.name}: ${message(error)}`);
+      onTrouble(`Cannot watch ${found.name}: ${messageOf(error)}`);
     }
   }
 
@@ -241,12 +242,8 @@ export class VipKeeper {
 
   #run(work: () => Promise<void>): void {
     this.#busy = true;
-    work().catch((error: unknown) => this.#options.onTrouble(message(error))).finally(() => {
+    work().catch((error: unknown) => this.#options.onTrouble(messageOf(error))).finally(() => {
       this.#busy = false;
     });
   }
-}
-
-function message(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -7,6 +7,7 @@
 import type { NetworkConfig } from "../config/types.ts";
 import type { Role } from "../core/types.ts";
 import type { Clock } from "../os/clock.ts";
+import { messageOf } from "../os/errors.ts";
 import {
   type BatchResult,
   canonicalAddress,
@@ -348,7 +349,7 @@ export class VipManager {
     }
     const left = unread === null
       ? this.#planDrop().operations.map((op) => notDone(op, failed)).join("; ")
-      : (unread instanceof Error ? unread.message : String(unread));
+      : messageOf(unread);
     throw new DropError(
       `Cannot drop the VIPs: ${left}; the kernel drops them within ${this.#lifetimeS} s`,
       { cause: unread },
