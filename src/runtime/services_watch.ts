@@ -14,8 +14,10 @@ import type { Poller } from "../os/poller.ts";
 import type { ServiceDriver } from "../services/driver.ts";
 import { TelephonyCheck } from "../services/telephony.ts";
 
-/** Pace of asking the driver while serving; the telephony check is quicker. */
+/** Pace of asking the driver while serving, which runs a program. */
 const READ_SERVING_MS = 5000;
+/** The same while the telephony check asks each second: that hears first when something dies. */
+const READ_CHECKED_MS = 10_000;
 /** Pace at rest: services that somebody started behind our back are found within this time. */
 const READ_RESTING_MS = 15_000;
 /** Pause between two looks while a start waits for its first answer. */
@@ -112,10 +114,15 @@ export class ServicesWatch {
   /** Reads when due; called after each turn. */
   pace(now: number, serving: boolean): void {
     if (now < this.#nextReadAt || this.#reading !== null) return;
-    this.#nextReadAt = now + (serving ? READ_SERVING_MS : READ_RESTING_MS);
+    this.#nextReadAt = now + this.#pauseMs(serving);
     this.read().catch((error: unknown) => {
       this.#options.onTrouble(messageOf(error));
     });
+  }
+
+  #pauseMs(serving: boolean): number {
+    if (!serving) return READ_RESTING_MS;
+    return this.#checking ? READ_CHECKED_MS : READ_SERVING_MS;
   }
 
   /** Ends the check. */

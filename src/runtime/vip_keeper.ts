@@ -115,7 +115,7 @@ export class VipKeeper {
   /** Renews, retries, re-reads: called after each turn of the loop, so never before it has looked. */
   pace(now: number): void {
     const { manager } = this.#options;
-    if (now >= this.#nextRefreshAt) this.refresh();
+    if (now >= this.#nextRefreshAt) this.#look(now);
     if (this.#busy || now < this.#nextRenewAt) return;
     if (this.#wanted) {
       this.#nextRenewAt = now + RENEW_EVERY_MS;
@@ -126,6 +126,14 @@ export class VipKeeper {
       this.#nextRenewAt = now + RETRY_MS;
       this.#run(() => manager.drop());
     }
+  }
+
+  /** The level-triggered re-read; while VIPs are held the full renewal reads the kernel anyway. */
+  #look(now: number): void {
+    if (!this.#wanted) return this.refresh();
+    this.#nextRefreshAt = now + REFRESH_EVERY_MS;
+    this.#nextRenewAt = 0;
+    this.#mustLook = true;
   }
 
   /** Re-reads the kernel soon (link monitor, start), and repairs at once what someone removed. */
@@ -227,7 +235,7 @@ export class VipKeeper {
     const { manager, onRepair, onLapsed } = this.#options;
     try {
       const repairs = await manager.renew();
-      this.#tellLinks();
+      this.applyInterfaces();
       if (repairs.length === 0 || !this.#wanted) return;
       onRepair(
         repairs.map((repair) => `${repair.what} had been removed and was put back`).join("; "),
