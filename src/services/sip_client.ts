@@ -69,8 +69,10 @@ class Waiting {
   readonly #outcome = Promise.withResolvers<SipOutcome>();
   readonly #server: string;
   readonly #isRepeated: boolean;
-  /** Why the request that was sent last did not arrive; empty: it may have. */
+  /** Why the last request whose fate is known did not arrive; empty: it may have. */
   #failure = "";
+  /** The request that was sent last may still arrive. */
+  #isUnderWay = false;
 
   constructor(request: OptionsRequest, { isRepeated }: { readonly isRepeated: boolean }) {
     this.request = request;
@@ -87,13 +89,15 @@ class Waiting {
     this.#outcome.resolve({ status, why: "" });
   }
 
-  /** The request goes out (again). */
+  /** The request goes out (again): what became of the one before counts until this one fails too. */
   sending(): void {
-    this.#failure = "";
+    if (this.#isUnderWay) this.#failure = "";
+    this.#isUnderWay = true;
   }
 
   /** It did not arrive: the end, unless it is sent again. */
   failed(code: string): void {
+    this.#isUnderWay = false;
     this.#failure = code === "ECONNREFUSED"
       ? `nothing listens on ${this.#server} (ECONNREFUSED)`
       : `cannot ask ${this.#server}: the kernel says ${code}`;
