@@ -6,7 +6,8 @@
 
 import { identifyRole, loadConfig } from "../config/load.ts";
 import { ConfigError, formatIssue, IdentityError } from "../config/load.ts";
-import type { Config } from "../config/types.ts";
+import { HOOK_KEYS } from "../config/hooks_section.ts";
+import type { Config, HookMoment, HooksConfig } from "../config/types.ts";
 import type { Role } from "../core/types.ts";
 import { messageOf } from "../os/errors.ts";
 
@@ -117,9 +118,21 @@ function describe(config: Config, path: string, role: Role | null): string[] {
     `${isolatedAfterMs} + ${intervalMs} ms`,
     `services    ${units === "" ? "none" : units}`,
     `failback    ${failback.mode}, after ${seconds(failback.stableMs)} of a ready master`,
+    ...hookLines(config.hooks),
     `data sets   ${sets.length === 0 ? "none" : sets.join(", ")}`,
     `fingerprint ${config.fingerprint} (equal on both hosts)`,
   ];
+}
+
+/** One line for each moment that has hooks; they are not run to find out. */
+function hookLines(hooks: HooksConfig): string[] {
+  return (Object.keys(HOOK_KEYS) as HookMoment[]).filter((moment) => hooks[moment].length > 0)
+    .map((moment) => {
+      const each = hooks[moment].map(({ command, deadlineMs }) =>
+        `${command.join(" ")} (at most ${seconds(deadlineMs)})`
+      );
+      return `hooks       ${HOOK_KEYS[moment]}: ${each.join(", then ")}`;
+    });
 }
 
 function seconds(ms: number): string {

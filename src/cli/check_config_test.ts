@@ -37,6 +37,20 @@ Deno.test("checkConfig() as JSON carries role, fingerprint and configuration", a
   });
 });
 
+Deno.test("checkConfig() shows hooks in their order, with what each may take", async () => {
+  const sample = await Deno.readTextFile(path);
+  const hooks = `[hooks]\npresets = ["agents-relog"]
+after_takeover = [{ command = ["/usr/local/sbin/tell", "serving"], deadline_s = 3 }]\n`;
+  await withFile(sample + hooks, async (file) => {
+    const { stdout } = await checkConfig({ path: file, json: false });
+    assert.match(
+      stdout,
+      /^hooks {7}after_takeover: xivo-agentd-cli -c relog all \(at most 60 s\), then \/usr\/local\/sbin\/tell serving \(at most 3 s\)$/m,
+    );
+    assert.doesNotMatch(stdout, /before_takeover/);
+  });
+});
+
 Deno.test("checkConfig() without addresses checks the file alone", async () => {
   const result = await checkConfig({ path, json: false });
   assert.equal(result.exitCode, 0);

@@ -91,6 +91,8 @@ export const BOUNDS = {
   healthIntervalMs: { min: 100, max: 60_000 },
   stableS: { min: 0, max: 86_400 },
   idleDeadlineS: { min: 1, max: 86_400 },
+  /** A hook stands between the phones and their service: ten minutes are more than any outage. */
+  hookDeadlineS: { min: 1, max: 600 },
   /** The astdb copy is a read of a small file: cheap enough for each second. */
   astdbEveryMs: { min: 1000, max: 86_400_000 },
   /** A database copy or an rsync run is work for both hosts: not more often than each 10 s. */
@@ -110,6 +112,7 @@ export const LIMITS = {
   paths: 256,
   tables: 1024,
   arguments: 64,
+  hooks: 16,
   issues: 200,
 } as const;
 
@@ -133,6 +136,14 @@ export const FAILBACK_DEFAULTS = {
   stableS: 30,
   /** How long a hand-back waits for the last call to end before it goes on regardless. */
   idleDeadlineS: 600,
+} as const;
+
+/** `[hooks]`. */
+export const HOOKS_DEFAULTS = {
+  /** Enough for a message or a request; what `before_takeover` takes is added to the outage. */
+  deadlineS: 10,
+  /** The agents' relog asks agentd about each agent in turn, right after agentd has started. */
+  agentsRelogDeadlineS: 60,
 } as const;
 
 /** `[replication.ssh]`. */

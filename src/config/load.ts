@@ -9,12 +9,13 @@ import { LIMITS } from "./defaults.ts";
 import { readFailback } from "./failback_section.ts";
 import { readTable } from "./fields.ts";
 import { fingerprintOf } from "./fingerprint.ts";
+import { readHooks } from "./hooks_section.ts";
 import { asText, ConfigError, IssueList } from "./issues.ts";
 import { readNetworks } from "./networks_section.ts";
 import { PRODUCT_PRESETS } from "./presets.ts";
 import { readReplication } from "./replication_section.ts";
 import { CLUSTER_SHAPE, ROOT_SHAPE } from "./schema.ts";
-import { checkDatabaseRuns, readServices } from "./services_section.ts";
+import { checkDatabaseRuns, readServices, withExtraUnits } from "./services_section.ts";
 import { readHeartbeat } from "./timing_section.ts";
 import type { Config } from "./types.ts";
 
@@ -33,7 +34,8 @@ export function parseConfig(text: string): Config {
   const cluster = readTable(CLUSTER_SHAPE, root.cluster ?? {}, "cluster", issues);
   const presetName = cluster.preset ?? "none";
   const preset = PRODUCT_PRESETS[presetName];
-  const services = readServices(root.services, preset, issues);
+  const { hooks, units } = readHooks(root.hooks, preset, issues);
+  const services = withExtraUnits(readServices(root.services, preset, issues), units, issues);
   const replication = readReplication(root.replication, preset, issues);
   checkDatabaseRuns(services, replication.database !== null, issues);
   const meaning = {
@@ -42,6 +44,7 @@ export function parseConfig(text: string): Config {
     heartbeat: readHeartbeat(root.heartbeat, issues),
     services,
     failback: readFailback(root.failback, issues),
+    hooks,
     replication,
   };
   if (!issues.empty) throw new ConfigError(issues.list());

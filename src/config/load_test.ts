@@ -82,6 +82,18 @@ Deno.test("the commented keys of the sample are the defaults", async () => {
   assert.deepEqual(parseConfig(uncommented.join("\n")), sample);
 });
 
+Deno.test("the commented hooks of the sample are good ones", async () => {
+  const text = await Deno.readTextFile(`${CONF}relais.toml`);
+  const keys = /^# (\[hooks\]|presets = |(before|after)_(takeover|handback) = )/;
+  const uncommented = text.split("\n").map((line) => keys.test(line) ? line.slice(2) : line);
+  const { hooks } = parseConfig(uncommented.join("\n"));
+  assert.deepEqual(
+    hooks.afterTakeover.map(({ command }) => command[0]),
+    ["xivo-agentd-cli", "/usr/local/sbin/announce"],
+  );
+  assert.equal(hooks.beforeTakeover[0]?.deadlineMs, 5000);
+});
+
 Deno.test("loadConfig() reads every shipped example", async () => {
   const noVip = await loadConfig(`${CONF}examples/no-vip.toml`);
   assert.deepEqual(noVip.networks[0]?.vips, []);

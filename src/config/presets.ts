@@ -1,8 +1,10 @@
 /**
  * What `cluster.preset` stands for: the services and data sets of a product. What the file says wins,
- * key by key. The unit lists follow the order in which the products' own service scripts start them;
- * PostgreSQL, RabbitMQ, Consul and nginx are not among them, since the standby needs its database to
- * receive copies.
+ * key by key. Sources, read in public: `xivo-manage-slave-services`, `xivo-master-slave-db-replication`
+ * (github.com/wazo-platform/xivo-config), `wazo-service` and `xivo-service` (…/wazo-service),
+ * `wazo-sync` and `xivo-sync` (…/wazo-sync), and the products' manuals on high availability.
+ *
+ * The lists hold the names of several versions of a product: what a host does not have is skipped there.
  *
  * @module
  */
@@ -19,87 +21,139 @@ export interface ProductPreset {
   readonly localTables: readonly string[];
   /** History: large, and of no use for the next call (`pg_dump --exclude-table-data` patterns). */
   readonly excludeTableData: readonly string[];
+  /** Those that a host does not have are skipped there. */
   readonly paths: readonly string[];
   readonly excludes: readonly string[];
   readonly returnPaths: readonly string[];
+  /** `hooks.presets = ["agents-relog"]`: after a takeover, as the product's own script does. */
+  readonly agentsRelog: readonly string[];
+  /** `hooks.presets = ["dhcp"]`: one more unit. */
+  readonly dhcpUnit: string;
 }
+
+/*
+ * Units: the group "default" of the product's service script in its order, monit last (it would start
+ * again what is being stopped). The script itself leaves the first ones (dahdi, plugind, webhookd,
+ * confgend, confd, auth) running on its slave. Here they stop with the rest: they read the database,
+ * which is replaced under them at each copy, and the script has to restart auth and to invalidate what
+ * confgend knows at each takeover; started then, they read the newest copy. And nobody can change a
+ * configuration there that the next copy takes away.
+ *
+ * Not among them:
+ * - postgresql: receives the copies, so it runs on both hosts;
+ * - rabbitmq-server, consul, nginx: only in the group "all" of the script, which does not stop them on its
+ *   slave either: what the services start upon is up already when they are started in a hurry;
+ * - xivo-sysconfd, wazo-sysconfd: configure the host they are on (network, name servers).
+ */
+const XIVO_UNITS = [
+  "dahdi.service",
+  // From here to call-logd also under the names of the versions between XiVO and Wazo (2017, 2018).
+  "wazo-plugind.service",
+  "wazo-webhookd.service",
+  "xivo-confgend.service",
+  "xivo-confd.service",
+  "xivo-auth.service",
+  "wazo-auth.service",
+  "xivo-dxtora.service",
+  "xivo-provd.service",
+  "xivo-agid.service",
+  "asterisk.service",
+  "xivo-amid.service",
+  "xivo-call-logs.service",
+  "xivo-call-logd.service",
+  "wazo-call-logd.service",
+  "xivo-agentd.service",
+  "xivo-ctid.service",
+  "xivo-dird.service",
+  "xivo-dird-phoned.service",
+  "xivo-ctid-ng.service",
+  "xivo-websocketd.service",
+  "monit.service",
+] as const;
+
+/*
+ * dird and chatd stand where the script of 2020 had them (behind Asterisk), not where that of 2023 has
+ * them (in front of provd): phones get their dial tone back before their directory.
+ */
+const WAZO_UNITS = [
+  "dahdi.service", // gone from the script by 2023
+  "wazo-plugind.service",
+  "wazo-webhookd.service",
+  "wazo-confgend.service",
+  "wazo-confd.service",
+  "wazo-auth.service",
+  "wazo-dxtora.service", // the same
+  "wazo-provd.service",
+  "wazo-agid.service",
+  "asterisk.service",
+  "wazo-amid.service",
+  "wazo-call-logd.service",
+  "wazo-agentd.service",
+  "wazo-dird.service",
+  "wazo-phoned.service",
+  "wazo-calld.service",
+  "wazo-websocketd.service",
+  "wazo-chatd.service",
+  "monit.service",
+] as const;
 
 /** `netiface` and the like of the product's own replication script, which never copies them either. */
 const LOCAL_TABLES = ["dhcp", "mail", "monitoring", "netiface", "resolvconf"] as const;
+/** What the same script leaves out beside them; `session` are logins of the web interface. */
 const HISTORY = ["call_log*", "cel", "queue_log", "session", "stat_*"] as const;
 const ASTDB = "/var/lib/asterisk/astdb.sqlite3";
-/** Named by the product's rsync; voicemail is not: it comes back at hand-back (return_paths). */
+/**
+ * Named by the product's rsync script. Voicemail and recordings are not: what is left on the stand-in
+ * and could not travel back must not be deleted by the next copy. Voicemail comes back at the hand-back
+ * (return_paths).
+ */
 const COMMON_PATHS = [
   "/etc/asterisk/extensions_extra.d",
   "/etc/xivo/asterisk",
   "/var/lib/asterisk/agi-bin",
   "/var/lib/asterisk/moh",
 ] as const;
-/** Under the sounds directory: recordings of that host, written while it serves. */
-const SOUND_EXCLUDES = ["monitor", "recording"] as const;
+const RETURN_PATHS = ["/var/spool/asterisk/voicemail"] as const;
+/** Under the sounds: `monitor`, `recordings`, `recordings-meetme` are of the host that recorded them. */
+const XIVO_SOUND_EXCLUDES = ["/monitor*/", "/recording*/"] as const;
+/** The same for each tenant. */
+const WAZO_SOUND_EXCLUDES = [
+  ...XIVO_SOUND_EXCLUDES,
+  "/tenants/*/monitor*/",
+  "/tenants/*/recording*/",
+] as const;
+
+const COMMON = {
+  sip: "udp:127.0.0.1:5060",
+  astdbPath: ASTDB,
+  databaseUrl: "postgresql:///asterisk",
+  localTables: LOCAL_TABLES,
+  excludeTableData: HISTORY,
+  returnPaths: RETURN_PATHS,
+  dhcpUnit: "isc-dhcp-server.service",
+} as const;
 
 /** Each preset of `cluster.preset`; `none` stands for nothing. */
 export const PRODUCT_PRESETS = {
   none: null,
   xivo: {
-    units: [
-      "dahdi.service",
-      "xivo-confgend.service",
-      "xivo-confd.service",
-      "xivo-auth.service",
-      "xivo-dxtora.service",
-      "xivo-provd.service",
-      "xivo-agid.service",
-      "asterisk.service",
-      "xivo-amid.service",
-      "xivo-call-logd.service",
-      "xivo-call-logs.service",
-      "xivo-agentd.service",
-      "xivo-ctid.service",
-      "xivo-dird.service",
-      "xivo-dird-phoned.service",
-      "xivo-ctid-ng.service",
-      "xivo-websocketd.service",
-      "monit.service",
-    ],
-    sip: "udp:127.0.0.1:5060",
-    astdbPath: ASTDB,
-    databaseUrl: "postgresql:///asterisk",
-    localTables: LOCAL_TABLES,
-    excludeTableData: HISTORY,
-    paths: [...COMMON_PATHS, "/var/lib/xivo/sounds"],
-    excludes: SOUND_EXCLUDES,
-    returnPaths: ["/var/spool/asterisk/voicemail"],
+    ...COMMON,
+    units: XIVO_UNITS,
+    paths: [...COMMON_PATHS, "/var/lib/xivo/certificates", "/var/lib/xivo/sounds"],
+    excludes: XIVO_SOUND_EXCLUDES,
+    agentsRelog: ["xivo-agentd-cli", "-c", "relog all"],
   },
   wazo: {
-    units: [
-      "dahdi.service",
-      "wazo-plugind.service",
-      "wazo-webhookd.service",
-      "wazo-confgend.service",
-      "wazo-confd.service",
-      "wazo-auth.service",
-      "wazo-dxtora.service",
-      "wazo-provd.service",
-      "wazo-agid.service",
-      "asterisk.service",
-      "wazo-amid.service",
-      "wazo-call-logd.service",
-      "wazo-agentd.service",
-      "wazo-dird.service",
-      "wazo-phoned.service",
-      "wazo-calld.service",
-      "wazo-websocketd.service",
-      "wazo-chatd.service",
-      "monit.service",
+    ...COMMON,
+    units: WAZO_UNITS,
+    paths: [
+      ...COMMON_PATHS,
+      "/var/lib/wazo/sounds",
+      // Passwords of the services: they must be those of the copied database.
+      "/root/.config/wazo-auth-cli",
+      "/var/lib/wazo-auth-keys",
     ],
-    sip: "udp:127.0.0.1:5060",
-    astdbPath: ASTDB,
-    databaseUrl: "postgresql:///asterisk",
-    localTables: LOCAL_TABLES,
-    excludeTableData: HISTORY,
-    paths: [...COMMON_PATHS, "/var/lib/wazo/sounds"],
-    excludes: SOUND_EXCLUDES,
-    returnPaths: ["/var/spool/asterisk/voicemail"],
+    excludes: WAZO_SOUND_EXCLUDES,
+    agentsRelog: ["wazo-agentd-cli", "-c", "relog all"],
   },
 } as const satisfies Record<"xivo" | "wazo" | "none", ProductPreset | null>;

@@ -119,6 +119,7 @@ function readFiles(
   return {
     everyMs: typed.every ?? durationOf(DEFAULTS.filesEvery),
     paths,
+    pathsFromPreset: typed.paths === undefined,
     excludes: typed.excludes ?? preset?.excludes ?? [],
     returnPaths,
   };

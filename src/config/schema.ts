@@ -34,6 +34,7 @@ export const ROOT_SHAPE = {
   heartbeat: anyValue,
   services: anyValue,
   failback: anyValue,
+  hooks: anyValue,
   replication: anyValue,
 } as const;
 
@@ -129,6 +130,21 @@ export const FAILBACK_SHAPE = {
 export const WHEN_IDLE_SHAPE = {
   command: argumentList({ absolute: false, max: LIMITS.arguments }),
   deadline_s: integer(BOUNDS.idleDeadlineS).optional(),
+} as const;
+
+/** `[hooks]`. */
+export const HOOKS_SHAPE = {
+  presets: listOf(word(["agents-relog", "dhcp"]), { what: "presets", max: 2 }).optional(),
+  before_takeover: anyValue,
+  after_takeover: anyValue,
+  before_handback: anyValue,
+  after_handback: anyValue,
+} as const;
+
+/** One entry of a list of `[hooks]`. */
+export const HOOK_SHAPE = {
+  command: argumentList({ absolute: false, max: LIMITS.arguments }),
+  deadline_s: integer(BOUNDS.hookDeadlineS).optional(),
 } as const;
 
 /** `[replication]`. */

@@ -101,6 +101,30 @@ function parseSipTarget(text: string): { readonly host: string; readonly port: n
   return bracketed === (address.family === 6) ? { host: formatIp(address), port } : null;
 }
 
+/** Starts last and stops first: it would start again what relais stops. */
+const SUPERVISOR = "monit.service";
+
+/**
+ * Adds the units of `hooks.presets` behind the telephony: what is wrong with them must not keep it from
+ * starting. A supervisor stays the last one.
+ */
+export function withExtraUnits(
+  services: ServicesConfig,
+  extra: readonly string[],
+  issues: IssueList,
+): ServicesConfig {
+  if (extra.length > 0 && services.driver === "command") {
+    const rule = `must not add ${extra.join(", ")} to services that a command starts`;
+    issues.add("hooks.presets", rule, asText('driver = "command"'));
+    return services;
+  }
+  const added = extra.filter((unit) => !services.units.includes(unit));
+  const supervised = services.units.at(-1) === SUPERVISOR;
+  const telephony = supervised ? services.units.slice(0, -1) : services.units;
+  const units = [...telephony, ...added, ...(supervised ? [SUPERVISOR] : [])];
+  return { ...services, units };
+}
+
 /** The standby's database must run to receive copies, so it must not be one of the services. */
 export function checkDatabaseRuns(
   services: ServicesConfig,

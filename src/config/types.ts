@@ -97,6 +97,20 @@ export interface FailbackConfig {
   } | null;
 }
 
+/** One program of the operator's that a move runs. */
+export interface HookConfig {
+  /** Argument list; the program is an absolute path or a name of PATH. */
+  readonly command: readonly string[];
+  /** It is killed, with its process group, when it takes longer. */
+  readonly deadlineMs: number;
+}
+
+/** When a hook runs: around `take` on the node that takes, around `hand-over` on the node that gives. */
+export type HookMoment = "beforeTakeover" | "afterTakeover" | "beforeHandback" | "afterHandback";
+
+/** `[hooks]`: run one after the other, in this order; those of `hooks.presets` come first. */
+export type HooksConfig = Readonly<Record<HookMoment, readonly HookConfig[]>>;
+
 /** How the hosts reach each other for bulk data (DESIGN section 8). */
 export interface TransportConfig {
   readonly user: string;
@@ -135,6 +149,8 @@ export interface DatabaseConfig {
 export interface FilesConfig {
   readonly everyMs: number;
   readonly paths: readonly string[];
+  /** The paths are the preset's, not the operator's: those that a host does not have are skipped there. */
+  readonly pathsFromPreset: boolean;
   readonly excludes: readonly string[];
   readonly returnPaths: readonly string[];
 }
@@ -154,6 +170,7 @@ export interface Config {
   readonly heartbeat: HeartbeatConfig;
   readonly services: ServicesConfig;
   readonly failback: FailbackConfig;
+  readonly hooks: HooksConfig;
   readonly replication: ReplicationConfig;
   /** SHA-256 (hex) of the meaning of the file: equal on both hosts or data is refused. */
   readonly fingerprint: string;

@@ -23,7 +23,11 @@ export type StepName =
   | "install-astdb"
   | "send-astdb"
   | "send-files"
-  | "tell-yours";
+  | "tell-yours"
+  | "hooks-before-takeover"
+  | "hooks-after-takeover"
+  | "hooks-before-handback"
+  | "hooks-after-handback";
 
 /** What varies within a goal. */
 export interface GoalOptions {
@@ -40,6 +44,8 @@ export interface StepSpec {
   readonly onFailure: "fail" | "go-on";
   /** Why it stands at this place. */
   readonly why: string;
+  /** The goal counts as done before this step (and those behind it): nobody waits for it. */
+  readonly afterDone?: true;
 }
 
 /**
@@ -75,16 +81,19 @@ export function goalSteps(goal: GoalName, options: GoalOptions): readonly StepSp
           ? [step("fetch-astdb", "go-on", "M4: the peer may hold newer data")]
           : []),
         step("install-astdb", "go-on", "M3: before services read it; refused while they run"),
+        step("hooks-before-takeover", "go-on", "the VIPs answer already, the services do not yet"),
         step("open-gate", "go-on", "relais may start the services now"),
         step("start-services", "fail", "S1, B3"),
         step("check-health", "fail", "a service that runs and does not answer is not a telephone"),
         step("announce", "go-on", "some equipment ignored the first burst"),
+        afterwards("hooks-after-takeover", "the node is active: they cost no telephony"),
       ];
     case "hand-over":
       return [
         ...(options.urgent ? [] : [
           step("check-transport", "fail", "before anything stops: would the data reach the peer?"),
         ]),
+        step("hooks-before-handback", "go-on", "the last moment at which the telephones work here"),
         step("stop-services", "fail", "S2: the data comes to rest before it travels"),
         step("close-gate", "go-on", "nothing but relais starts them from here on"),
         step(
@@ -103,6 +112,7 @@ export function goalSteps(goal: GoalName, options: GoalOptions): readonly StepSp
           "fail",
           "the peer mounts at once on that word, not after a ping times out",
         ),
+        afterwards("hooks-after-handback", "the peer has the service: they cost no telephony"),
       ];
     case "repair":
       return [
@@ -118,6 +128,11 @@ export const STEPS_THAT_MAY_FAIL_ALONE: readonly string[] = ["start-services", "
 
 /** Steps of `hand-over` after whose failure the VIPs are gone already: there is no way back to active. */
 export const STEPS_AFTER_LETTING_GO: readonly string[] = ["drop-vips", "tell-yours"];
+
+/** A step behind the end of its goal. */
+function afterwards(name: StepName, why: string): StepSpec {
+  return { name, onFailure: "go-on", why, afterDone: true };
+}
 
 function step(name: StepName, onFailure: StepSpec["onFailure"], why: string): StepSpec {
   return { name, onFailure, why };

@@ -9,6 +9,12 @@ function names(goal: GoalName, options: Partial<GoalOptions> = {}): StepName[] {
   return goalSteps(goal, { ...PLAIN, ...options }).map(({ name }) => name);
 }
 
+/** The steps up to the end of the goal, without what comes afterwards. */
+function untilDone(goal: GoalName): StepName[] {
+  return goalSteps(goal, PLAIN).filter(({ afterDone }) => afterDone !== true)
+    .map(({ name }) => name);
+}
+
 /** `first` stands before `then`. */
 function assertOrder(steps: readonly StepName[], first: StepName, then: StepName): void {
   assert.ok(steps.includes(first) && steps.includes(then), steps.join());
@@ -39,7 +45,7 @@ Deno.test("goalSteps(take) mount and announce first, services last (M1, S1, B3)"
   assertOrder(steps, "mount-vips", "announce");
   assertOrder(steps, "announce", "start-services");
   assertOrder(steps, "start-services", "check-health");
-  assert.equal(steps.at(-1), "announce");
+  assert.equal(untilDone("take").at(-1), "announce");
 });
 
 Deno.test("goalSteps(take) fetch and install the astdb before services read it (M3, M4)", () => {
@@ -67,7 +73,7 @@ Deno.test("goalSteps(hand-over) send data at rest, drop the VIPs, then give the 
     assertOrder(steps, data, "tell-yours");
   }
   assertOrder(steps, "drop-vips", "tell-yours");
-  assert.equal(steps.at(-1), "tell-yours");
+  assert.equal(untilDone("hand-over").at(-1), "tell-yours");
 });
 
 Deno.test("goalSteps(hand-over) when urgent go also if data cannot travel", () => {
@@ -79,8 +85,33 @@ Deno.test("goalSteps(hand-over) when urgent go also if data cannot travel", () =
   assert.equal(astdb(goalSteps("hand-over", PLAIN)), "fail");
 });
 
-Deno.test("STEPS_AFTER_LETTING_GO are the end of hand-over, from drop-vips on", () => {
+Deno.test("goalSteps(take) run hooks when the VIPs answer, and those afterwards behind the end", () => {
+  const steps = names("take", { fetch: true });
+  assertOrder(steps, "announce", "hooks-before-takeover");
+  assertOrder(steps, "install-astdb", "hooks-before-takeover");
+  assertOrder(steps, "hooks-before-takeover", "start-services");
+  assert.equal(steps.at(-1), "hooks-after-takeover");
+});
+
+Deno.test("goalSteps(hand-over) run hooks while the telephones work, and those afterwards behind the end", () => {
   const steps = names("hand-over");
+  assertOrder(steps, "check-transport", "hooks-before-handback");
+  assertOrder(steps, "hooks-before-handback", "stop-services");
+  assert.equal(steps.at(-1), "hooks-after-handback");
+});
+
+Deno.test("goalSteps() of each goal let no hook stop a move, and put only hooks behind the end", () => {
+  for (const goal of GOALS) {
+    for (const { name, onFailure, afterDone } of goalSteps(goal, PLAIN)) {
+      if (name.startsWith("hooks-")) assert.equal(onFailure, "go-on", name);
+      assert.equal(afterDone ?? false, name.startsWith("hooks-after-"), name);
+    }
+  }
+  assert.ok(![...names("join"), ...names("repair")].some((name) => name.startsWith("hooks-")));
+});
+
+Deno.test("STEPS_AFTER_LETTING_GO are the end of hand-over, from drop-vips on", () => {
+  const steps = untilDone("hand-over");
   assert.deepEqual(steps.slice(steps.indexOf("drop-vips")), [...STEPS_AFTER_LETTING_GO]);
 });
 

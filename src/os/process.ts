@@ -84,12 +84,17 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Added to the environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** The environment is {@linkcode RunOptions.env} and nothing of our own. */
+  readonly clearEnv?: boolean;
+  /** Runs it in a process group of its own; deadline and `signal` kill the whole group. */
+  readonly ownGroup?: boolean;
 }
 
 /**
  * Runs `argv` and returns its exit status and output, whatever the status is. It returns when the
  * program itself has ended and at most {@linkcode DRAIN_MS} later, even if a process that the program
- * left behind keeps its output open. The deadline and `signal` kill the program, not its children.
+ * left behind keeps its output open. The deadline and `signal` kill the program, not its children
+ * (unless `ownGroup`).
  *
  * @throws {ToolMissingError} when the program does not exist
  * @throws {ToolTimeoutError} when it takes longer than `deadlineMs`
@@ -105,9 +110,11 @@ export async function run(argv: readonly string[], options: RunOptions): Promise
     stdout: "piped",
     stderr: "piped",
     ...(options.env === undefined ? {} : { env: { ...options.env } }),
+    clearEnv: options.clearEnv ?? false,
+    detached: options.ownGroup ?? false,
   });
   let timedOut = false;
-  const kill = (): void => killChild(child);
+  const kill = (): void => options.ownGroup === true ? killGroup(child) : killChild(child);
   const timer = setTimeout(() => {
     timedOut = true;
     kill();
@@ -165,6 +172,15 @@ export function killChild(child: Deno.ChildProcess, signal: Deno.Signal = "SIGKI
     child.kill(signal);
   } catch {
     // It has just ended by itself.
+  }
+}
+
+/** Kills a program that was spawned as leader of its group, and all that it started and left in there. */
+function killGroup(child: Deno.ChildProcess): void {
+  try {
+    Deno.kill(-child.pid, "SIGKILL");
+  } catch {
+    // The group has just ended by itself.
   }
 }
 

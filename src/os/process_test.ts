@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { poll } from "../../tests/support/poll.ts";
+import { processState } from "../../tests/support/process_table.ts";
+import { TempDirectory } from "../../tests/support/temp_directory.ts";
 import {
   MAX_OUTPUT_BYTES,
   run,
@@ -11,6 +14,14 @@ import {
 
 /** Bound for tests that must not hang; far above what any of them needs. */
 const DEADLINE_MS = 30_000;
+
+function readIfThere(file: string): string | null {
+  try {
+    return Deno.readTextFileSync(file);
+  } catch {
+    return null;
+  }
+}
 
 Deno.test("run() returns the exit status and both outputs", async () => {
   const result = await run(["sh", "-c", "echo out; echo err >&2; exit 7"], {
@@ -62,6 +73,37 @@ Deno.test("run() does not wait for a grandchild that holds the pipes", async () 
   assert.equal(result.code, 0);
   // It is still alive: run() did not merely outlast it.
   Deno.kill(pid, "SIGKILL");
+});
+
+Deno.test("run() with a group of its own kills all that the program started, at the deadline", async () => {
+  using directory = new TempDirectory();
+  const file = `${directory.path}/pid`;
+  // Both the program and what it left behind would outlast this test.
+  const script = `sleep 600 & echo $! > ${file}.new; mv ${file}.new ${file}; wait`;
+  const abort = new AbortController();
+  const running = run(["sh", "-c", script], {
+    deadlineMs: DEADLINE_MS,
+    ownGroup: true,
+    signal: abort.signal,
+  });
+  running.catch(() => {}); // Judged below.
+  const pid = Number(await poll(() => readIfThere(file), { deadlineMs: DEADLINE_MS, what: file }));
+  assert.ok(processState(pid) !== null, "it runs");
+  abort.abort();
+  await assert.rejects(running, { name: "AbortError" });
+  await poll(() => [null, "Z", "X"].includes(processState(pid)), {
+    deadlineMs: DEADLINE_MS,
+    what: `the end of process ${pid}`,
+  });
+});
+
+Deno.test("run() with clearEnv gives the program nothing of our own environment", async () => {
+  const result = await run(["env"], {
+    deadlineMs: DEADLINE_MS,
+    env: { PATH: "/usr/bin:/bin", COLOUR: "blue" },
+    clearEnv: true,
+  });
+  assert.deepEqual(result.stdout.trim().split("\n").sort(), ["COLOUR=blue", "PATH=/usr/bin:/bin"]);
 });
 
 Deno.test("run() keeps the first MAX_OUTPUT_BYTES and counts the rest", async () => {

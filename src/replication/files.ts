@@ -39,7 +39,8 @@ export interface SendFilesOptions {
 }
 
 /**
- * Makes each declared path on the peer equal to this host's, then has the peer prove it.
+ * Makes each declared path on the peer equal to this host's, then has the peer prove it. A path of a
+ * product preset that this host does not have is left out (another version of the product).
  *
  * @throws when a path is missing here (the peer's is left alone), when a mass deletion was stopped, when
  * rsync failed, or when the peer's files differ afterwards; the other paths are copied all the same
@@ -50,8 +51,13 @@ export async function sendFiles(options: SendFilesOptions): Promise<PutResult> {
   const paths = files.paths.map(withoutSlash);
   const facts = rsyncFacts(options);
   const before = await listFiles(paths, files, signal);
+  const absent: string[] = [];
   const failures = await eachPath(paths, options, async (path, kind) => {
-    if (kind === "missing") throw new Error(`${path} is missing here`);
+    if (kind === "missing") {
+      if (!files.pathsFromPreset) throw new Error(`${path} is missing here`);
+      absent.push(path);
+      return;
+    }
     await copyPath({ ...options, facts, mode: "copy" }, path, kind === "directory");
   });
   const summary: FileSummary = { ...before, failed: [...failures.keys()] };
@@ -67,7 +73,8 @@ export async function sendFiles(options: SendFilesOptions): Promise<PutResult> {
     if (!changing) {
       throw new Error(
         `Cannot call the files copied as the peer's differ from those here ` +
-          `(${proof.detail["files"]} files there, ${before.files} here)`,
+          `(${proof.detail["files"]} files there, ${before.files} here)` +
+          (absent.length === 0 ? "" : `; not here, so not copied: ${absent.join(", ")}`),
       );
     }
   }

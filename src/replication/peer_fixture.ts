@@ -140,6 +140,7 @@ export class Pair {
         files: {
           everyMs: 600_000,
           paths: [this.at("shared/sounds"), this.at("shared/etc")],
+          pathsFromPreset: false,
           excludes: ["monitor"],
           returnPaths: [this.at("shared/voice mail")],
         },

@@ -9,6 +9,7 @@ import { parseStats, stopMassDeletion } from "./files.ts";
 const FILES = {
   everyMs: 1,
   paths: ["/var/lib/xivo/sounds/", "/etc/xivo/a file"],
+  pathsFromPreset: false,
   excludes: [],
   returnPaths: ["/var/spool/asterisk/voicemail"],
 };

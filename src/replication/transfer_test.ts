@@ -194,6 +194,30 @@ Deno.test("Replicator.sync('files') makes the declared paths equal, keeps exclud
   }
 });
 
+Deno.test("Replicator.sync('files') leaves out a preset's path that this host does not have", async () => {
+  const pair = await Pair.make("master");
+  try {
+    const files = { ...pair.config().replication.files!, pathsFromPreset: true };
+    await pair.writeConfig({ files });
+    const replicator = pair.replicator({ config: pair.config({ files }) });
+    const [here, there] = [pair.at("shared"), pair.at("peer/shared")];
+    await write(here, { "sounds/hello.wav": "1" });
+    const state = await replicator.sync("files", { signal });
+    assert.equal(state.size, 1);
+    assert.deepEqual(await tree(there), { "sounds/hello.wav": "1" });
+
+    await write(there, { "etc/x": "3" });
+    await assert.rejects(
+      replicator.sync("files", { signal }),
+      /the peer's differ .*; not here, so not copied: .*\/shared\/etc/,
+    );
+    assert.deepEqual(await tree(there), { "sounds/hello.wav": "1", "etc/x": "3" });
+    await replicator.stop();
+  } finally {
+    await pair.end();
+  }
+});
+
 Deno.test("Replicator.sendFilesBack() adds what the stand-in gained; newer wins, nothing is lost", async () => {
   const pair = await Pair.make("slave");
   try {

@@ -120,6 +120,7 @@ async function build(config: LocalConfig, { paths, logLevel, memory, notifier }:
     localFaults: missing.filter((text) =>
       text.startsWith("VIPs") || text.startsWith("the services")
     ),
+    path,
     onTurn: systemdTurns({ notifier, clock }),
   });
   holder.node = node;

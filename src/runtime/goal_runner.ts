@@ -34,6 +34,8 @@ export interface GoalRunnerOptions {
   readonly perform: StepPerformer;
   /** Deadline of each step in milliseconds. */
   readonly deadlineMs: (step: StepName) => number;
+  /** False: nothing is configured for this step, so it is left out and leaves no trace. */
+  readonly hasWork: (step: StepName) => boolean;
   /** `goal-done` and `goal-failed` go to the loop. */
   readonly onEvent: (event: CoreEvent) => void;
   /** A step ended: for log and history. `error` null: it went well. */
@@ -56,6 +58,8 @@ export class GoalRunner {
   #cancel = new AbortController();
   #tail: Promise<void> = Promise.resolve();
   #current: GoalInProgress | null = null;
+  /** The goal in progress is done; what still runs comes after it. */
+  #isDone = true;
 
   constructor(options: GoalRunnerOptions) {
     this.#options = options;
@@ -75,6 +79,7 @@ export class GoalRunner {
   /** Cancels the goal in progress and starts this one when its step has let go. */
   start(goal: GoalName, goalId: number, options: GoalOptions): void {
     this.cancel();
+    this.#isDone = false;
     const { signal } = this.#cancel;
     this.#tail = this.#tail.then(() => this.#run(goal, goalId, options, signal));
   }
@@ -82,6 +87,12 @@ export class GoalRunner {
   /** Resolves when nothing runs any more. */
   async settled(): Promise<void> {
     await this.#tail;
+  }
+
+  /** Lets what comes after a done goal end; a goal that is not done is cancelled and not waited for. */
+  async finish(): Promise<void> {
+    if (this.#isDone) await this.settled();
+    else this.cancel();
   }
 
   async #run(
@@ -92,6 +103,8 @@ export class GoalRunner {
   ): Promise<void> {
     for (const spec of goalSteps(goal, options)) {
       if (cancelled.aborted) return;
+      if (!this.#options.hasWork(spec.name)) continue;
+      if (spec.afterDone === true) this.#done(goalId);
       const error = await this.#runStep(goal, spec, cancelled);
       if (cancelled.aborted) return;
       if (error !== null && spec.onFailure === "fail") {
@@ -99,6 +112,13 @@ export class GoalRunner {
         return;
       }
     }
+    this.#done(goalId);
+  }
+
+  /** Tells it once. */
+  #done(goalId: number): void {
+    if (this.#isDone) return;
+    this.#isDone = true;
     this.#options.onEvent({ type: "goal-done", goalId });
   }
 
@@ -134,12 +154,15 @@ const ABORT_GRACE_MS = 2000;
 /** Waits for `work`; after `signal` aborted only for the grace, so that a hung tool cannot hang the queue. */
 function withinGrace<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const given = new Promise<never>((_, reject) => {
-    const giveUp = (): void => {
-      timer = setTimeout(() => reject(signal.reason), ABORT_GRACE_MS);
-    };
-    if (signal.aborted) giveUp();
-    else signal.addEventListener("abort", giveUp, { once: true });
+  const { promise: given, reject } = Promise.withResolvers<never>();
+  const giveUp = (): void => {
+    timer = setTimeout(() => reject(signal.reason), ABORT_GRACE_MS);
+  };
+  if (signal.aborted) giveUp();
+  else signal.addEventListener("abort", giveUp, { once: true });
+  return Promise.race([work, given]).finally(() => {
+    clearTimeout(timer);
+    // The steps behind it share the goal's signal: its abort must not wake the ones that are over.
+    signal.removeEventListener("abort", giveUp);
   });
-  return Promise.race([work, given]).finally(() => clearTimeout(timer));
 }

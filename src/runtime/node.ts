@@ -23,6 +23,7 @@ import { Alerts } from "./alerts.ts";
 import { askPeer } from "./ask_peer.ts";
 import { GoalRunner } from "./goal_runner.ts";
 import { History } from "./history.ts";
+import { type HookOccasion, runHooks } from "./hooks.ts";
 import { IdleWatch } from "./idle.ts";
 import { IsolationWatch } from "./isolation_watch.ts";
 import { Links } from "./links.ts";
@@ -36,7 +37,7 @@ import { Recorder } from "./recorder.ts";
 import { Reporter } from "./reporter.ts";
 import { ServicesWatch } from "./services_watch.ts";
 import { type Identity, isServing } from "./status.ts";
-import { createStepPerformer, stepDeadlineMs } from "./steps.ts";
+import { createStepPerformer, stepDeadlineMs, stepHasWork } from "./steps.ts";
 import { VipKeeper } from "./vip_keeper.ts";
 
 const log = getLog("node");
@@ -59,6 +60,8 @@ export interface NodeOptions {
   readonly messenger: PeerMessenger | null;
   /** Reasons why this host could not serve, found at start (a missing tool). */
   readonly localFaults: readonly string[];
+  /** `PATH`, where the programs of hooks are looked up. */
+  readonly path: string | undefined;
   /** Told at each turn, for systemd's watchdog and status line. */
   readonly onTurn: (sentence: string) => void;
 }
@@ -83,6 +86,8 @@ export class Node {
   readonly #performer: Performer;
   readonly #done = Promise.withResolvers<void>();
   #leavesForRestart = false;
+  /** Why the goal in progress was started, for its hooks. */
+  #occasion: Pick<HookOccasion, "rule" | "reason"> = { rule: "", reason: "" };
   /** Filled by the HTTP side. */
   readonly counters: StatusDocument["counters"] = {
     httpGarbage: 0,
@@ -277,7 +282,7 @@ export class Node {
   }
 
   #makeRunner(): GoalRunner {
-    const { config, clock, driver, replicator } = this.#options;
+    const { config, clock, driver, replicator, path } = this.#options;
     return new GoalRunner({
       clock,
       perform: createStepPerformer({
@@ -294,8 +299,18 @@ export class Node {
         askPeer: (signal) =>
           askPeer(this.links.peerAddresses(), { port: config.heartbeat.httpPort, signal }),
         tellYours: (signal) => this.peerLine.tellYours(signal),
+        runHooks: (moment, goal, signal) =>
+          runHooks(moment, {
+            config,
+            clock,
+            path,
+            occasion: { goal, epoch: this.loop.state.epoch, ...this.#occasion },
+            signal,
+            onHook: (report) => this.#recorder.hook(report),
+          }),
       }),
       deadlineMs: (step) => stepDeadlineMs(step, config),
+      hasWork: (step) => stepHasWork(step, config),
       onEvent: (event) => this.loop.push(event),
       onStep: (report) => this.#recorder.step(report),
     });
@@ -323,6 +338,11 @@ export class Node {
 
   #onDecision(result: StepResult): void {
     this.#observer.setAdoptable(false);
+    const { decision, actions } = result;
+    if (decision !== null && actions.some(({ type }) => type === "start-goal")) {
+      const { rule, why, detail } = decision;
+      this.#occasion = { rule, reason: detail === "" ? why : `${why} (${detail})` };
+    }
     this.#recorder.decision(result);
     this.#memory.saveServing();
   }
@@ -339,14 +359,20 @@ export class Node {
     this.#options.onTurn(`${name}: ${why}`);
   }
 
-  /** The last words go out and the addresses go away before the process does; bounded. */
+  /**
+   * The last words go out and the addresses go away before the process does; bounded. Hooks behind a
+   * hand-over end first, and the loop turns meanwhile (it decides nothing any more): systemd's watchdog
+   * is fed by it.
+   */
   #finish(): void {
     const { clock, replicator } = this.#options;
     this.#memory.saveServing();
-    this.loop.stop();
-    this.#runner.cancel();
     const farewell = this.#leavesForRestart ? Promise.resolve() : this.#performer.settled();
-    Promise.race([farewell, clock.sleep(FAREWELL_MS)]).then(async () => {
+    if (this.#leavesForRestart) this.#runner.cancel();
+    this.#runner.finish().then(() => {
+      this.loop.stop();
+      return Promise.race([farewell, clock.sleep(FAREWELL_MS)]);
+    }).then(async () => {
       this.#services.close();
       this.links.close();
       await Promise.race([replicator?.stop(), clock.sleep(FAREWELL_MS)]);

@@ -9,8 +9,10 @@ import type { Config } from "../config/types.ts";
 import type { Role } from "../core/types.ts";
 import type { Clock } from "../os/clock.ts";
 import { ToolMissingError } from "../os/process.ts";
+import { findProgram } from "../os/program.ts";
 import { DEBIAN_BIN } from "../replication/database_tools.ts";
 import { readInterfaces } from "../vip/iproute.ts";
+import { hookFaults } from "./hooks.ts";
 
 const RETRY_MS = 1000;
 
@@ -86,16 +88,21 @@ export function neededTools(
   return needed;
 }
 
-/** Sentences for the tools that are not installed, each with the package that brings it. */
+/**
+ * Sentences for the tools that are not installed, each with the package that brings it, and for the hooks
+ * that could not be run.
+ */
 export function missingTools(config: Config, path: string | undefined): readonly string[] {
-  return neededTools(config).filter(({ tool }) => !isOnPath(tool, path)).map((entry) =>
-    `${entry.for}: ${new ToolMissingError(entry.tool).message}`
-  );
+  const tools = neededTools(config).filter(({ tool }) => !isOnPath(tool, path));
+  return [
+    ...tools.map((entry) => `${entry.for}: ${new ToolMissingError(entry.tool).message}`),
+    ...hookFaults(config.hooks, path),
+  ];
 }
 
 function isOnPath(tool: string, path: string | undefined): boolean {
-  const folders = (path ?? "/usr/sbin:/usr/bin:/sbin:/bin").split(":");
-  return isIn(folders, tool) || (tool.startsWith("pg_") && isIn(postgresFolders(), tool));
+  return findProgram(tool, path) !== null ||
+    (tool.startsWith("pg_") && findProgram(tool, postgresFolders().join(":")) !== null);
 }
 
 /** Where Debian has the programs of each version of PostgreSQL; those on the path only choose one. */
@@ -105,14 +112,4 @@ function postgresFolders(): string[] {
   } catch {
     return []; // no server and no client of any version
   }
-}
-
-function isIn(folders: readonly string[], tool: string): boolean {
-  return folders.some((folder) => {
-    try {
-      return Deno.statSync(`${folder}/${tool}`).isFile;
-    } catch {
-      return false;
-    }
-  });
 }

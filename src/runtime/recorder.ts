@@ -4,6 +4,7 @@
  * @module
  */
 
+import { HOOK_KEYS } from "../config/hooks_section.ts";
 import type { StepResult } from "../core/step.ts";
 import type { NodeState } from "../core/state.ts";
 import type { Clock } from "../os/clock.ts";
@@ -12,6 +13,7 @@ import type { Replicator } from "../replication/replicator.ts";
 import type { Alerts } from "./alerts.ts";
 import { lossSentence } from "./data_sets.ts";
 import type { StepReport } from "./goal_runner.ts";
+import { type HookReport, hookSentence } from "./hooks.ts";
 import type { History } from "./history.ts";
 
 const log = getLog("node");
@@ -63,6 +65,17 @@ export class Recorder {
       this.note(step, `failed: ${error}`);
       this.#options.alerts.raise(`${goal}, ${step}: ${error}`);
     }
+  }
+
+  /** A hook of the operator's ended; it never decides anything, so all that it leaves is this. */
+  hook(report: HookReport): void {
+    const { moment, code, tookMs, failure } = report;
+    const sentence = hookSentence(report);
+    const fields = { event: "hook", hook: HOOK_KEYS[moment], ms: Math.round(tookMs), code };
+    if (failure === null) log.info(sentence, fields);
+    else log.warn(sentence, fields);
+    this.note("HOOK", sentence);
+    if (failure !== null) this.#options.alerts.raise(`The hook ${sentence}`);
   }
 
   /** Something happened that changed no state; `rule` is a name for it. */

@@ -54,6 +54,31 @@ Deno.test("Recorder.decision() writes the rule with its reason, and what a takeo
   assert.deepEqual(more, []);
 });
 
+Deno.test("Recorder.hook() puts each hook into the history, and a failed one into the alerts", () => {
+  using directory = new TempDirectory();
+  const { recorder, history, alerts } = make(directory);
+  const good = {
+    moment: "afterTakeover",
+    command: ["/usr/local/sbin/tell", "up"],
+    code: 0,
+    tookMs: 1234,
+    said: "",
+    failure: null,
+  } as const;
+  recorder.hook(good);
+  assert.deepEqual(alerts.texts, []);
+  recorder.hook({ ...good, code: 3, said: "no route", failure: "it exited with 3" });
+  assert.deepEqual(history.entries.map(({ rule, why }) => [rule, why]), [
+    ["HOOK", "after_takeover /usr/local/sbin/tell up: exit status 0, after 1.2 s"],
+    [
+      "HOOK",
+      "after_takeover /usr/local/sbin/tell up: failed: it exited with 3, after 1.2 s; it said: no route",
+    ],
+  ]);
+  assert.equal(alerts.texts.length, 1);
+  assert.match(alerts.texts[0] ?? "", /^The hook after_takeover .*: failed: it exited with 3/);
+});
+
 Deno.test("Recorder.decision() speaks of no loss when the peer gave the service, and of nothing when nothing was decided", () => {
   using directory = new TempDirectory();
   const { recorder, history } = make(directory);

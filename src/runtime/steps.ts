@@ -5,12 +5,13 @@
  * @module
  */
 
-import type { LocalConfig } from "../config/types.ts";
+import type { HookMoment, LocalConfig } from "../config/types.ts";
 import type { StepName } from "../core/goals.ts";
-import type { ServicesEvidence } from "../core/types.ts";
+import type { GoalName, ServicesEvidence } from "../core/types.ts";
 import type { Replicator } from "../replication/replicator.ts";
 import type { ServiceDriver } from "../services/driver.ts";
 import type { StepPerformer } from "./goal_runner.ts";
+import { hookMoment, hooksDeadlineMs } from "./hooks.ts";
 
 /** What the steps act upon. */
 export interface StepDeps {
@@ -33,6 +34,8 @@ export interface StepDeps {
   readonly askPeer: (signal: AbortSignal) => Promise<void>;
   /** Gives the peer the word that the service is its own; rejects when it did not take it. */
   readonly tellYours: (signal: AbortSignal) => Promise<void>;
+  /** Runs the operator's hooks of a moment; rejects only when `signal` aborts. */
+  readonly runHooks: (moment: HookMoment, goal: GoalName, signal: AbortSignal) => Promise<void>;
 }
 
 const SECOND = 1000;
@@ -67,7 +70,21 @@ export function stepDeadlineMs(step: StepName, config: LocalConfig): number {
       return 120 * SECOND;
     case "tell-yours":
       return 3 * SECOND;
+    case "hooks-before-takeover":
+      return hooksDeadlineMs(config.hooks.beforeTakeover);
+    case "hooks-after-takeover":
+      return hooksDeadlineMs(config.hooks.afterTakeover);
+    case "hooks-before-handback":
+      return hooksDeadlineMs(config.hooks.beforeHandback);
+    case "hooks-after-handback":
+      return hooksDeadlineMs(config.hooks.afterHandback);
   }
+}
+
+/** Whether a step has anything to do here: hooks that are not configured leave no trace. */
+export function stepHasWork(step: StepName, { hooks }: Pick<LocalConfig, "hooks">): boolean {
+  const moment = hookMoment(step);
+  return moment === null || hooks[moment].length > 0;
 }
 
 /** Makes the performer of the steps. What a step returns is a sentence for log and history. */
@@ -77,7 +94,7 @@ export function createStepPerformer(deps: StepDeps): StepPerformer {
     (await deps.readServices()) === "none"
       ? null
       : `${what}: the services run, nothing is replaced`;
-  return async (step, { signal }): Promise<string | void> => {
+  return async (step, { goal, signal }): Promise<string | void> => {
     switch (step) {
       case "persist-epoch":
         return deps.persist();
@@ -127,6 +144,14 @@ export function createStepPerformer(deps: StepDeps): StepPerformer {
         return;
       case "tell-yours":
         return await deps.tellYours(signal);
+      case "hooks-before-takeover":
+        return await deps.runHooks("beforeTakeover", goal, signal);
+      case "hooks-after-takeover":
+        return await deps.runHooks("afterTakeover", goal, signal);
+      case "hooks-before-handback":
+        return await deps.runHooks("beforeHandback", goal, signal);
+      case "hooks-after-handback":
+        return await deps.runHooks("afterHandback", goal, signal);
     }
   };
 }
