@@ -22,6 +22,8 @@ export interface ClusterOptions {
   readonly toml?: string;
   /** A cluster key; default true. */
   readonly key?: boolean;
+  /** Programs of the operator's on both hosts: path and text. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 /** Two hosts with relais, and the world around them. */
@@ -124,6 +126,9 @@ export class Cluster {
     await Promise.all(this.both.map(async (each) => {
       await each.install();
       await each.host.writeFile(CONFIG_FILE, toml, 0o644);
+      for (const [path, text] of Object.entries(this.#options.files ?? {})) {
+        await each.host.writeFile(path, text, 0o755);
+      }
       for (const path of [...FILE_PATHS, RETURN_PATH]) {
         await each.host.exec(["mkdir", "-p", path]);
       }

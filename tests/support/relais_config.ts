@@ -20,6 +20,8 @@ export interface ConfigOptions {
   readonly heartbeat?: readonly string[];
   /** Lines of `[failback]`; default auto, stable for 2 s. */
   readonly failback?: readonly string[];
+  /** Lines of `[hooks]`; default none. */
+  readonly hooks?: readonly string[];
   /** Lines of `[services]`; default: the test PBX with a SIP check each 500 ms. */
   readonly services?: readonly string[];
   /** Copy the database; default false. */
@@ -46,6 +48,7 @@ export function relaisToml(options: ConfigOptions = {}): string {
     ["[heartbeat]", ...(options.heartbeat ?? ['preset = "balanced"'])],
     ["[services]", ...(options.services ?? pbxLines())],
     ["[failback]", ...(options.failback ?? ['mode = "auto"', "stable_s = 2"])],
+    ...(options.hooks === undefined ? [] : [["[hooks]", ...options.hooks]]),
     ...(options.data === false ? [] : dataSections()),
     ...(options.database === true ? [databaseLines()] : []),
   ];

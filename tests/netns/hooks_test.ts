@@ -1,0 +1,140 @@
+// The operator's hooks around real moves: on which host, in which order, at which moment, and what is left.
+import assert from "node:assert/strict";
+import type { Cluster } from "../support/cluster.ts";
+import { PBX_COMMANDS } from "../support/pbx.ts";
+import { poll } from "../support/poll.ts";
+import type { RelaisHost } from "../support/relais_host.ts";
+import { DEADLINE_MS, startedCluster, untilServes } from "./situations.ts";
+import { STEADY, terminate } from "./stage.ts";
+
+const HOOK = "/usr/local/sbin/note";
+const LOG = "/var/log/hooks.log";
+
+/** Writes down when it ran: the VIP held, the PBX running or not, and its argument. */
+const SCRIPT = `#!/bin/sh
+vip=no pbx=no
+ip -oneline address show | grep -q ' 10\\.20\\.0\\.10/' && vip=yes
+${PBX_COMMANDS.status.join(" ")} >/dev/null 2>&1 && pbx=yes
+echo "$RELAIS_HOOK $RELAIS_ROLE $RELAIS_STATE $RELAIS_GOAL $RELAIS_RULE vip=$vip pbx=$pbx $1" >>${LOG}
+`;
+
+/** In front of a takeover also one that fails and one that never ends; behind a hand-back a slow one. */
+const HOOKS = [
+  "before_takeover = [",
+  `  { command = ["${HOOK}", "first"] },`,
+  '  { command = ["sh", "-c", "echo no line to the provider >&2; exit 3"] },',
+  '  { command = ["sh", "-c", "sleep 600 & wait"], deadline_s = 1 },',
+  `  { command = ["${HOOK}", "last"] },`,
+  "]",
+  `after_takeover = [{ command = ["${HOOK}"] }]`,
+  `before_handback = [{ command = ["${HOOK}"] }]`,
+  `after_handback = [{ command = ["sleep", "2"] }, { command = ["${HOOK}"] }]`,
+];
+
+async function clusterWithHooks(): Promise<Cluster> {
+  return await startedCluster({
+    config: { ...STEADY, failback: ['mode = "manual"'], hooks: HOOKS },
+    files: { [HOOK]: SCRIPT },
+  });
+}
+
+/** What the hooks of a host wrote down since the last time, once there are \`count\` lines. */
+async function noted({ host, name }: RelaisHost, count: number): Promise<string[]> {
+  const read = async (): Promise<string[]> =>
+    host.exists(LOG) ? (await host.readFile(LOG)).trim().split("\n") : [];
+  const lines = await poll(async () => {
+    const now = await read();
+    return now.length >= count ? now : null;
+  }, {
+    deadlineMs: DEADLINE_MS,
+    what: `${count} hooks on the ${name}`,
+    instead: async () => (await read()).join("; "),
+  });
+  await host.exec(["rm", LOG]);
+  return lines.map((line) => line.trim());
+}
+
+/** The sentences of the history under HOOK, oldest first. */
+async function hookHistory(host: RelaisHost): Promise<string[]> {
+  return (await host.status())!.history.filter(({ rule }) => rule === "HOOK").map(({ why }) => why);
+}
+
+Deno.test("hooks run in their order around planned moves, on the right hosts, and stop none of them", async () => {
+  await using cluster = await clusterWithHooks();
+  const { master, slave } = cluster;
+  await using client = await cluster.observe();
+  await untilServes(cluster, master, client);
+  // The first start of the master is a takeover too.
+  await noted(master, 3);
+  const moves = [
+    { from: master, to: slave, verb: "switchover", given: "N-SWITCH", taken: "S-NOTICE" },
+    { from: slave, to: master, verb: "failback", given: "S-BACK", taken: "M-BACK" },
+  ];
+  for (const { from, to, verb, given, taken } of moves) {
+    await from.waitFor(({ peer }) => peer.report?.ready === true, {
+      deadlineMs: DEADLINE_MS,
+      what: "a ready peer",
+    });
+    const moved = await from.relais([verb]);
+    assert.equal(moved.code, 0, moved.stdout + moved.stderr);
+    await untilServes(cluster, to, client);
+    const role = (host: RelaisHost): string => host === master ? "master" : "slave";
+    assert.deepEqual(await noted(from, 2), [
+      `before_handback ${role(from)} handing-back hand-over ${given} vip=yes pbx=yes`,
+      `after_handback ${role(from)} standby hand-over ${given} vip=no pbx=no`,
+    ]);
+    assert.deepEqual(await noted(to, 3), [
+      `before_takeover ${role(to)} taking-over take ${taken} vip=yes pbx=no first`,
+      `before_takeover ${role(to)} taking-over take ${taken} vip=yes pbx=no last`,
+      `after_takeover ${role(to)} active take ${taken} vip=yes pbx=yes`,
+    ]);
+    const { alerts } = await to.waitFor(({ goal }) => goal === null, {
+      deadlineMs: DEADLINE_MS,
+      what: "the end of the move",
+    });
+    assert.ok(
+      alerts.some((text) => /hook before_takeover .*exited with 3.*no line to the/.test(text)),
+      alerts.join("\n"),
+    );
+  }
+  const patterns = [
+    /^before_takeover \/usr\/local\/sbin\/note first: exit status 0, after \d/,
+    /^before_takeover sh .*: failed: it exited with 3, .*; it said: no line to the provider$/,
+    /^before_takeover sh .*: failed: it took longer than 1 s and was killed with all that it/,
+    /^before_takeover \/usr\/local\/sbin\/note last: exit status 0/,
+    /^after_takeover \/usr\/local\/sbin\/note: exit status 0/,
+    /^before_handback \/usr\/local\/sbin\/note: exit status 0/,
+    /^after_handback sleep 2: exit status 0/,
+    /^after_handback \/usr\/local\/sbin\/note: exit status 0/,
+  ];
+  const history = await hookHistory(slave);
+  assert.equal(history.length, patterns.length, history.join("\n"));
+  for (const [index, pattern] of patterns.entries()) assert.match(history[index]!, pattern);
+});
+
+Deno.test("a daemon that ends waits for its hooks behind the hand-over; a restart runs none", async () => {
+  await using cluster = await clusterWithHooks();
+  const { master, slave } = cluster;
+  await using client = await cluster.observe();
+  await untilServes(cluster, master, client);
+  await noted(master, 3);
+  await master.stop("restart");
+  master.start();
+  await master.waitFor(({ node, goal }) => node.state === "active" && goal === null, {
+    deadlineMs: DEADLINE_MS,
+    what: "the adopted service",
+  });
+  await cluster.untilNormal(DEADLINE_MS);
+  assert.equal(master.host.exists(LOG), false, "adopting is no takeover");
+  assert.equal(await terminate(master), 0);
+  // Already there when the daemon has ended: nothing to wait for.
+  assert.deepEqual(
+    (await master.host.readFile(LOG)).trim().split("\n").map((line) => line.trim()),
+    [
+      "before_handback master handing-back hand-over X-GIVE vip=yes pbx=yes",
+      "after_handback master standby hand-over X-GIVE vip=no pbx=no",
+    ],
+  );
+  await untilServes(cluster, slave, client);
+  assert.equal((await noted(slave, 3)).length, 3);
+});
