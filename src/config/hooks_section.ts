@@ -26,7 +26,7 @@ export interface HooksSection {
   readonly units: readonly string[];
 }
 
-/** Reads `[hooks]`; what was wrong is in `issues` and the result is then not to be used. */
+/** Reads `[hooks]`, and adds what the product needs; what was wrong is in `issues` and the result is then not to be used. */
 export function readHooks(
   section: unknown,
   preset: ProductPreset | null,
@@ -38,6 +38,10 @@ export function readHooks(
     const rule = 'must not be given unless cluster.preset is "xivo" or "wazo"';
     issues.add("hooks.presets", rule, typed.presets);
   }
+  const always = (preset?.beforeTakeover ?? []).map((command): HookConfig => ({
+    command,
+    deadlineMs: 1000 * HOOKS_DEFAULTS.deadlineS,
+  }));
   const relog: HookConfig[] = preset === null || !asked.includes("agents-relog") ? [] : [{
     command: preset.agentsRelog,
     deadlineMs: 1000 * HOOKS_DEFAULTS.agentsRelogDeadlineS,
@@ -48,7 +52,7 @@ export function readHooks(
   };
   return {
     hooks: {
-      beforeTakeover: read("beforeTakeover"),
+      beforeTakeover: [...always, ...read("beforeTakeover")],
       afterTakeover: [...relog, ...read("afterTakeover")],
       beforeHandback: read("beforeHandback"),
       afterHandback: read("afterHandback"),

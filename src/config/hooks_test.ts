@@ -28,6 +28,14 @@ Deno.test("parseConfig() has no hooks unless the file names some", () => {
   assert.deepEqual(hooks("before_takeover = []"), none);
 });
 
+Deno.test("preset wazo forgets the cached pjsip.conf before each takeover, before the operator's hooks", () => {
+  const { beforeTakeover } = hooks('before_takeover = [{ command = ["mine"] }]', "wazo");
+  assert.deepEqual(beforeTakeover.map(({ command }) => command[0]), ["rm", "mine"]);
+  const removed = beforeTakeover[0]!.command.filter((word) => word.startsWith("/"));
+  assert.ok(removed.includes("/var/cache/wazo-confgend/asterisk/pjsip.conf"));
+  for (const file of removed) assert.match(file, /^\/var\/cache\/[a-z-]+\/asterisk\/pjsip\.conf$/);
+});
+
 Deno.test("parseConfig() keeps hooks in their order, with their deadlines in milliseconds", () => {
   const read = hooks(`before_takeover = [
     { command = ["/usr/local/sbin/a", "x y", ""], deadline_s = 3 },

@@ -25,6 +25,8 @@ export interface ProductPreset {
   readonly paths: readonly string[];
   readonly excludes: readonly string[];
   readonly returnPaths: readonly string[];
+  /** Hooks of every takeover: without them the services would start upon what is no longer true. */
+  readonly beforeTakeover: readonly (readonly string[])[];
   /** `hooks.presets = ["agents-relog"]`: after a takeover, as the product's own script does. */
   readonly agentsRelog: readonly string[];
   /** `hooks.presets = ["dhcp"]`: one more unit. */
@@ -35,9 +37,9 @@ export interface ProductPreset {
  * Units: the group "default" of the product's service script in its order, monit last (it would start
  * again what is being stopped). The script itself leaves the first ones (dahdi, plugind, webhookd,
  * confgend, confd, auth) running on its slave. Here they stop with the rest: they read the database,
- * which is replaced under them at each copy, and the script has to restart auth and to invalidate what
- * confgend knows at each takeover; started then, they read the newest copy. And nobody can change a
- * configuration there that the next copy takes away.
+ * which is replaced under them at each copy (the script restarts auth at each takeover for that reason);
+ * started then, they read the newest copy. And nobody can change a configuration there that the next copy
+ * takes away.
  *
  * Not among them:
  * - postgresql: receives the copies, so it runs on both hosts;
@@ -123,6 +125,19 @@ const WAZO_SOUND_EXCLUDES = [
   "/tenants/*/recording*/",
 ] as const;
 
+/*
+ * Asterisk asks confgend for a cached pjsip.conf. On a stand-in that file is of its last takeover: phones
+ * and users made since would not exist. The product's script says `--invalidate` to a confgend that runs;
+ * its manual on restoring a database removes the files, which needs none. Both names confgend has had.
+ */
+const FORGET_CACHED_PJSIP = [
+  "rm",
+  "-f",
+  "--",
+  "/var/cache/wazo-confgend/asterisk/pjsip.conf",
+  "/var/cache/xivo-confgend/asterisk/pjsip.conf",
+] as const;
+
 const COMMON = {
   sip: "udp:127.0.0.1:5060",
   astdbPath: ASTDB,
@@ -141,6 +156,7 @@ export const PRODUCT_PRESETS = {
     units: XIVO_UNITS,
     paths: [...COMMON_PATHS, "/var/lib/xivo/certificates", "/var/lib/xivo/sounds"],
     excludes: XIVO_SOUND_EXCLUDES,
+    beforeTakeover: [],
     agentsRelog: ["xivo-agentd-cli", "-c", "relog all"],
   },
   wazo: {
@@ -154,6 +170,7 @@ export const PRODUCT_PRESETS = {
       "/var/lib/wazo-auth-keys",
     ],
     excludes: WAZO_SOUND_EXCLUDES,
+    beforeTakeover: [FORGET_CACHED_PJSIP],
     agentsRelog: ["wazo-agentd-cli", "-c", "relog all"],
   },
 } as const satisfies Record<"xivo" | "wazo" | "none", ProductPreset | null>;

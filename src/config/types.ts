@@ -108,7 +108,7 @@ export interface HookConfig {
 /** When a hook runs: around `take` on the node that takes, around `hand-over` on the node that gives. */
 export type HookMoment = "beforeTakeover" | "afterTakeover" | "beforeHandback" | "afterHandback";
 
-/** `[hooks]`: run one after the other, in this order; those of `hooks.presets` come first. */
+/** `[hooks]`: run one after the other, in this order; those of the presets come first. */
 export type HooksConfig = Readonly<Record<HookMoment, readonly HookConfig[]>>;
 
 /** How the hosts reach each other for bulk data (DESIGN section 8). */
