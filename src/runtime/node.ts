@@ -367,9 +367,13 @@ export class Node {
   #finish(): void {
     const { clock, replicator } = this.#options;
     this.#memory.saveServing();
+    if (this.#leavesForRestart) {
+      this.loop.stop();
+      this.#runner.cancel();
+    }
+    const hooks = this.#leavesForRestart ? Promise.resolve() : this.#runner.finish();
     const farewell = this.#leavesForRestart ? Promise.resolve() : this.#performer.settled();
-    if (this.#leavesForRestart) this.#runner.cancel();
-    this.#runner.finish().then(() => {
+    hooks.then(() => {
       this.loop.stop();
       return Promise.race([farewell, clock.sleep(FAREWELL_MS)]);
     }).then(async () => {
