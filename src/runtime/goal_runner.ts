@@ -34,6 +34,11 @@ export interface GoalRunnerOptions {
   readonly perform: StepPerformer;
   /** Deadline of each step in milliseconds. */
   readonly deadlineMs: (step: StepName) => number;
+  /**
+   * Undoes what must not outlast a goal, however the goal ended; the next one waits for it. Bounded; never
+   * rejects.
+   */
+  readonly undo: () => Promise<void>;
   /** `goal-done` and `goal-failed` go to the loop. */
   readonly onEvent: (event: CoreEvent) => void;
   /** A step ended: for log and history. `error` null: it went well. */
@@ -76,7 +81,11 @@ export class GoalRunner {
   start(goal: GoalName, goalId: number, options: GoalOptions): void {
     this.cancel();
     const { signal } = this.#cancel;
-    this.#tail = this.#tail.then(() => this.#run(goal, goalId, options, signal));
+    this.#tail = this.#tail.then(async () => {
+      if (signal.aborted) return;
+      await this.#run(goal, goalId, options, signal);
+      await this.#options.undo();
+    });
   }
 
   /** Resolves when nothing runs any more. */
@@ -134,12 +143,15 @@ const ABORT_GRACE_MS = 2000;
 /** Waits for `work`; after `signal` aborted only for the grace, so that a hung tool cannot hang the queue. */
 function withinGrace<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const given = new Promise<never>((_, reject) => {
-    const giveUp = (): void => {
-      timer = setTimeout(() => reject(signal.reason), ABORT_GRACE_MS);
-    };
-    if (signal.aborted) giveUp();
-    else signal.addEventListener("abort", giveUp, { once: true });
+  const given = Promise.withResolvers<never>();
+  const giveUp = (): void => {
+    timer = setTimeout(() => given.reject(signal.reason), ABORT_GRACE_MS);
+  };
+  if (signal.aborted) giveUp();
+  else signal.addEventListener("abort", giveUp, { once: true });
+  return Promise.race([work, given.promise]).finally(() => {
+    clearTimeout(timer);
+    // A later goal aborts the signal of this one, too.
+    signal.removeEventListener("abort", giveUp);
   });
-  return Promise.race([work, given]).finally(() => clearTimeout(timer));
 }

@@ -24,10 +24,11 @@ Deno.test("missingTools() names each tool that is on no path, with its package a
   try {
     await Deno.writeTextFile(`${folder}/ip`, "");
     await Deno.writeTextFile(`${folder}/ssh`, "");
+    await Deno.writeTextFile(`${folder}/conntrack`, "");
     const missing = missingTools(CONFIG, `/nowhere:${folder}`);
     assert.equal(missing.length, 1, missing.join("\n"));
     assert.match(missing[0]!, /^the data set files: .*rsync.*apt(-get)? install rsync/);
-    assert.equal(missingTools(CONFIG, "/nowhere").length, 3);
+    assert.equal(missingTools(CONFIG, "/nowhere").length, 4);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

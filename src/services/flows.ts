@@ -34,7 +34,7 @@ export interface FlushOptions {
  * Deletes the UDP entries of these addresses. Only UDP: a TCP connection of the other host is dead anyway,
  * and those of a moment ago, made with this host, must live on.
  *
- * @returns what was done, in words
+ * @returns how many were deleted, in words; empty: none
  * @throws {ToolMissingError} without conntrack
  * @throws {ToolFailedError} when it fails at anything else than finding an entry
  */
@@ -42,7 +42,7 @@ export async function flushFlows(
   addresses: readonly string[],
   options: FlushOptions = {},
 ): Promise<string> {
-  if (!(options.inUse ?? isTracking)()) return "connection tracking is not in use here";
+  if (!(options.inUse ?? isTracking)()) return "";
   const { signal, conntrackCommand = ["conntrack"] } = options;
   let deleted = 0;
   for (const address of addresses) {
@@ -55,7 +55,7 @@ export async function flushFlows(
       deleted += count ?? 0;
     }
   }
-  return `${deleted} stale UDP flows of the VIPs deleted`;
+  return deleted === 0 ? "" : `${deleted} stale UDP flows of the VIPs deleted`;
 }
 
 /** The argument lists that delete the UDP entries of one address. */

@@ -58,7 +58,7 @@ Deno.test({
         "tcp 10.9.0.2>10.9.0.10",
         "udp 10.9.0.2>10.9.0.1",
       ]);
-      assert.equal(await flushFlows(vips, options), "0 stale UDP flows of the VIPs deleted");
+      assert.equal(await flushFlows(vips, options), "");
     } finally {
       await netns.close();
     }
@@ -90,7 +90,7 @@ Deno.test({
 
 Deno.test("flushFlows() calls nothing where the kernel tracks no connections", async () => {
   const options = { conntrackCommand: ["/nonexistent/conntrack"], inUse: () => false };
-  assert.equal(await flushFlows(["10.9.0.10"], options), "connection tracking is not in use here");
+  assert.equal(await flushFlows(["10.9.0.10"], options), "");
 });
 
 Deno.test("flushFlows() without conntrack names it, and a failure of it is one", async () => {

@@ -8,8 +8,8 @@
 
 import type { ShieldPort } from "../config/types.ts";
 import type { Clock } from "../os/clock.ts";
-import { runOk, ToolMissingError } from "../os/process.ts";
-import { LOWER_RULES, raiseRules } from "./shield_rules.ts";
+import { run, runOk, ToolMissingError } from "../os/process.ts";
+import { LOWER_RULES, raiseRules, SHIELD_TABLE } from "./shield_rules.ts";
 
 /** nft answers in milliseconds; on a host that is starting its services it may wait for a processor. */
 const NFT_DEADLINE_MS = 5000;
@@ -41,7 +41,7 @@ export class Shield {
   #up: ShieldUp | null = null;
   /** A table of ours may be in the kernel: a former daemon's, to begin with. */
   #mayBeThere = true;
-  #tail: Promise<void> = Promise.resolve();
+  #tail: Promise<unknown> = Promise.resolve();
 
   constructor(options: ShieldOptions) {
     this.ports = options.ports;
@@ -83,18 +83,16 @@ export class Shield {
   /**
    * Takes it away; does nothing when none can be there. Not to be cancelled: what must not stay goes.
    *
+   * @returns for how many milliseconds it was up (0: another process had raised it); null: there was none
    * @throws {ToolFailedError} when the kernel refuses; {@linkcode up} tells until when it may last
    */
-  lower(): Promise<void> {
+  lower(): Promise<number | null> {
     return this.#serial(async () => {
-      if (!this.#mayBeThere) return;
-      try {
-        await this.#run(LOWER_RULES);
-      } catch (error) {
-        if (!(error instanceof ToolMissingError)) throw error;
-      }
+      const wasThere = this.#mayBeThere && await this.#remove();
+      const upForMs = this.#up === null ? 0 : this.#clock.nowMs() - this.#up.since;
       this.#mayBeThere = false;
       this.#up = null;
+      return wasThere ? upForMs : null;
     });
   }
 
@@ -103,7 +101,19 @@ export class Shield {
     await this.#tail;
   }
 
-  #serial(work: () => Promise<void>): Promise<void> {
+  async #remove(): Promise<boolean> {
+    try {
+      const argv = [...this.#nft, "delete", "table", ...SHIELD_TABLE.split(" ")];
+      if ((await run(argv, { deadlineMs: NFT_DEADLINE_MS })).code === 0) return true;
+      // Not there, most likely; this goes well then, and fails for any other reason.
+      await this.#run(LOWER_RULES);
+    } catch (error) {
+      if (!(error instanceof ToolMissingError)) throw error;
+    }
+    return false;
+  }
+
+  #serial<T>(work: () => Promise<T>): Promise<T> {
     const mine = this.#tail.then(work);
     this.#tail = mine.catch(() => {}); // Told to its own caller.
     return mine;

@@ -113,9 +113,11 @@ Deno.test({
       const { since } = successor.up!;
       await successor.raise(60_000);
       assert.equal(successor.up!.since, since, "raised again, it is up since the first time");
-      await another().lower();
+      assert.ok(await successor.lower() as number > 0);
+      await shield.raise(60_000);
+      assert.equal(await another().lower(), 0, "raised by another process");
       assert.equal(await table(), "");
-      await another().lower();
+      assert.equal(await another().lower(), null);
     }),
 });
 

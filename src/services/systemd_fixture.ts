@@ -11,7 +11,7 @@ import { SystemdDriver, type SystemdOptions } from "./systemd.ts";
  * keeps one file per unit with the unit's properties, and skips a start whose condition does not hold, by
  * the drop-ins below `etc` as they were at the last daemon-reload.
  */
-const FAKE = `#!/bin/sh
+export const FAKE_SYSTEMCTL = `#!/bin/sh
 dir=$(dirname "$0")
 verb=$1
 echo "$*" >> "$dir/log"
@@ -58,22 +58,9 @@ export class FakeSystemd {
   ): Promise<FakeSystemd> {
     const dir = await Deno.makeTempDir({ prefix: "relais-systemctl-" });
     await Deno.mkdir(`${dir}/etc`);
-    await Deno.writeTextFile(`${dir}/systemctl`, FAKE, { mode: 0o755 });
+    await Deno.writeTextFile(`${dir}/systemctl`, FAKE_SYSTEMCTL, { mode: 0o755 });
     for (const [unit, properties] of Object.entries(units)) {
-      const all = {
-        Id: unit,
-        LoadState: "loaded",
-        ActiveState: "inactive",
-        SubState: "dead",
-        Result: "success",
-        ConditionResult: "yes",
-        Type: "notify",
-        RemainAfterExit: "no",
-        NRestarts: "0",
-        ...properties,
-      };
-      const text = Object.entries(all).map(([key, value]) => `${key}=${value}\n`).join("");
-      await Deno.writeTextFile(`${dir}/${unit}`, text);
+      await Deno.writeTextFile(`${dir}/${unit}`, unitProperties(unit, properties));
     }
     return new FakeSystemd(dir);
   }
@@ -114,4 +101,24 @@ export class FakeSystemd {
   [Symbol.asyncDispose](): Promise<void> {
     return Deno.remove(this.dir, { recursive: true });
   }
+}
+
+/** What the program shows of a unit that is stopped, changed by `properties`. */
+export function unitProperties(
+  unit: string,
+  properties: Readonly<Record<string, string>> = {},
+): string {
+  const all = {
+    Id: unit,
+    LoadState: "loaded",
+    ActiveState: "inactive",
+    SubState: "dead",
+    Result: "success",
+    ConditionResult: "yes",
+    Type: "notify",
+    RemainAfterExit: "no",
+    NRestarts: "0",
+    ...properties,
+  };
+  return Object.entries(all).map(([key, value]) => `${key}=${value}\n`).join("");
 }
