@@ -115,6 +115,7 @@ export function createStepPerformer(deps: StepDeps): StepPerformer {
       case "mount-vips":
         return await deps.mount(signal);
       case "announce":
+        await settledWithin(deps.shield, ANNOUNCE_PATIENCE_MS);
         return deps.announce();
       case "open-gate":
         return deps.gate.open();
@@ -170,7 +171,8 @@ export function createStepPerformer(deps: StepDeps): StepPerformer {
 
 /**
  * In `take` the mounting does not wait for it: both programs run side by side, so that the shield costs the
- * VIP no silence (docs/design/steps.md has the figures). `start-services` waits for what was begun here.
+ * VIP no silence (docs/design/steps.md has the figures). Phones find the VIP by its announcement, which
+ * waits a moment for a shield that is late; `start-services` waits for its end.
  */
 async function raiseShield(deps: StepDeps, goal: GoalName): Promise<string | void> {
   const { shield, config } = deps;
@@ -179,6 +181,16 @@ async function raiseShield(deps: StepDeps, goal: GoalName): Promise<string | voi
   const raised = shield.raise(shieldLifetimeMs(goal, config));
   if (goal !== "take") return await raised;
   raised.catch((error: unknown) => deps.onTrouble(messageOf(error)));
+}
+
+/** Longer than nft takes where it is not starved of the processor. */
+const ANNOUNCE_PATIENCE_MS = 25;
+
+async function settledWithin(shield: StepDeps["shield"], ms: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
+  await Promise.race([shield.settled(), late]);
+  clearTimeout(timer);
 }
 
 /** For the history: how long the phones had to wait. */
