@@ -23,9 +23,10 @@ _relais() {
       --key) _relais_paths -f; return ;;
       --state-dir) _relais_paths -d; return ;;
       --run-dir) _relais_paths -d; return ;;
+      --unit-dir) _relais_paths -d; return ;;
       --log-level) _relais_words 'debug info warning error'; return ;;
     esac
-    if [[ $cur == -* ]]; then _relais_words '--config --key --state-dir --run-dir --log-level -h --help'
+    if [[ $cur == -* ]]; then _relais_words '--config --key --state-dir --run-dir --unit-dir --log-level -h --help'
     fi
     ;;
   receive)
@@ -100,8 +101,9 @@ _relais() {
     case $prev in
       --config) _relais_paths -f; return ;;
       --run-dir) _relais_paths -d; return ;;
+      --unit-dir) _relais_paths -d; return ;;
     esac
-    if [[ $cur == -* ]]; then _relais_words '--config --run-dir --json -h --help'
+    if [[ $cur == -* ]]; then _relais_words '--config --run-dir --unit-dir --all --json -h --help'
     fi
     ;;
   version)

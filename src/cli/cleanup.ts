@@ -1,6 +1,6 @@
 /**
- * `relais cleanup`: removes every VIP and route of ours from this host. Run when systemd has given up
- * restarting the daemon, and by an operator. Needs no daemon and no peer.
+ * `relais cleanup`: removes every VIP and route of ours and the shield from this host, and closes the gate.
+ * Run when systemd has given up restarting the daemon, and by an operator. Needs no daemon and no peer.
  *
  * @module
  */
@@ -11,32 +11,81 @@ import type { Config } from "../config/types.ts";
 import { systemClock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
 import { controlSocket } from "../runtime/paths.ts";
+import { gateFlag, removeGate } from "../services/gate.ts";
+import { Shield } from "../services/shield.ts";
 import { VipManager } from "../vip/manager.ts";
 import { ControlClient } from "./control_client.ts";
 import { EXIT } from "./exit_codes.ts";
 import { printResult } from "./report.ts";
 
-/** Undoes; refuses while a daemon runs, which would put everything back. */
-export async function cleanup({ config: path, runDir, json }: {
+/** What {@linkcode cleanup} is told. */
+export interface CleanupOptions {
   readonly config: string;
   readonly runDir: string;
+  readonly unitDir: string;
+  /** Also remove the gate. */
+  readonly all: boolean;
   readonly json: boolean;
-}): Promise<number> {
+  /** Program to run; default: `systemctl` of PATH. */
+  readonly systemctl?: string;
+}
+
+/** Undoes; refuses while a daemon runs, which would put everything back. */
+export async function cleanup(options: CleanupOptions): Promise<number> {
+  const { runDir, json } = options;
   if (await daemonAnswers(runDir)) {
     const text = "Cannot clean up as relais is running: stop it first (systemctl stop relais)";
     return printResult({ ok: false, text }, { json });
   }
-  const config = await loadOrWarn(path);
+  const config = await loadOrWarn(options.config);
+  const undone: string[] = [];
+  const failed: string[] = [];
+  // The VIPs first: they are what the other host waits for. What fails keeps nothing else from going.
+  for (const undo of [removeVips, lowerShield, undoGate]) {
+    try {
+      undone.push(...await undo(config, options));
+    } catch (error) {
+      failed.push(messageOf(error));
+    }
+  }
+  rmSync(`${runDir}/serving.json`, { force: true });
+  if (json) console.log(JSON.stringify({ ok: failed.length === 0, undone, failed }));
+  else {
+    if (undone.length + failed.length === 0) undone.push("Nothing of relais was left here");
+    for (const text of undone) console.log(text);
+    for (const text of failed) console.error(text);
+  }
+  return failed.length === 0 ? EXIT.ok : EXIT.failed;
+}
+
+async function removeVips(config: Config | null): Promise<readonly string[]> {
   const manager = new VipManager({
     networks: config?.networks ?? [],
     role: "master",
     clock: systemClock,
   });
-  const undone = await manager.cleanup();
-  rmSync(`${runDir}/serving.json`, { force: true });
-  if (json) console.log(JSON.stringify({ ok: true, undone }));
-  else console.log(undone.length === 0 ? "Nothing of relais was left here" : undone.join("\n"));
-  return EXIT.ok;
+  return await manager.cleanup();
+}
+
+async function lowerShield(): Promise<readonly string[]> {
+  const shield = new Shield({ ports: [], clock: systemClock });
+  return await shield.lower() === null ? [] : ["shield lowered"];
+}
+
+/**
+ * Closes the gate, or removes it. With VIPs the other host takes over from here: the services that still run
+ * here must not come back once they end. Without VIPs nobody takes over, and they are the service.
+ */
+async function undoGate(
+  config: Config | null,
+  { runDir, unitDir, all, systemctl }: CleanupOptions,
+): Promise<readonly string[]> {
+  const removed = all
+    ? await removeGate({ unitDir, ...(systemctl === undefined ? {} : { systemctl }) })
+    : [];
+  const hasVips = config?.networks.some((network) => network.vips.length > 0) ?? true;
+  if (all || hasVips) rmSync(gateFlag(runDir), { force: true });
+  return removed;
 }
 
 async function daemonAnswers(runDir: string): Promise<boolean> {

@@ -75,6 +75,7 @@ function addDaemonVerbs(program: Command, handle: DaemonHandle, choose: (run: Ru
     .addOption(keyOption())
     .addOption(stateDirOption())
     .addOption(runDirOption())
+    .addOption(unitDirOption())
     .addOption(
       new Option("--log-level <level>", "what is logged").default("info")
         .choices(["debug", "info", "warning", "error"]),
@@ -92,7 +93,8 @@ function addDaemonVerbs(program: Command, handle: DaemonHandle, choose: (run: Ru
     .action((words: string[], options) =>
       choose(() => {
         handle.onReceive?.();
-        const paths = pathsOf({ ...options, key: DEFAULT_PATHS.key });
+        const { key, unitDir } = DEFAULT_PATHS;
+        const paths = pathsOf({ ...options, key, unitDir });
         return receiveVerb({ words, paths, signal: handle.abort.signal });
       })
     );
@@ -173,14 +175,21 @@ function addLocalVerbs(program: Command, choose: (run: Run) => void): void {
         return EXIT.ok;
       })
     );
-  verb(program, "cleanup", "undo the network state of this node: VIPs, routes; safe to repeat")
+  verb(
+    program,
+    "cleanup",
+    "undo what relais did to this node: VIPs, routes, shield; safe to repeat",
+  )
     .addOption(configOption())
     .addOption(runDirOption())
+    .addOption(unitDirOption())
+    .option("--all", "also remove the gate: the services start without relais again")
     .option("--json", "print what was undone as JSON")
     .action((options) =>
-      choose(() =>
-        cleanup({ config: options.config, runDir: options.runDir, json: !!options.json })
-      )
+      choose(() => {
+        const { config, runDir, unitDir } = options;
+        return cleanup({ config, runDir, unitDir, all: !!options.all, json: !!options.json });
+      })
     );
   verb(program, "version", "print the version and how this program was built")
     .option("--json", "print as JSON")
@@ -209,6 +218,12 @@ function runDirOption(): Option {
     .default(DEFAULT_PATHS.runDir);
 }
 
+/** For tests and for many daemons on one machine: not in the help. */
+function unitDirOption(): Option {
+  return new Option("--unit-dir <dir>", "where the drop-ins of the gate go")
+    .default(DEFAULT_PATHS.unitDir).hideHelp();
+}
+
 function waitOption(): Option {
   return new Option("--wait <seconds>", "wait at most this long for the move to end")
     .default(120).argParser((text) => {
@@ -221,8 +236,8 @@ function waitOption(): Option {
 }
 
 function pathsOf(options: Paths): Paths {
-  const { config, key, stateDir, runDir } = options;
-  return { config, key, stateDir, runDir };
+  const { config, key, stateDir, runDir, unitDir } = options;
+  return { config, key, stateDir, runDir, unitDir };
 }
 
 async function print(out: typeof Deno.stdout, text: string): Promise<void> {

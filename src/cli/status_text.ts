@@ -75,14 +75,30 @@ function formatPeer({ peer, links }: StatusDocument, style: Style): string[] {
   ];
 }
 
-function formatServices({ services }: StatusDocument, style: Style): string[] {
+function formatServices(
+  { services, gate, shield }: StatusDocument,
+  style: Style,
+): string[] {
   const health = services.healthy === null
     ? ""
     : services.healthy
     ? `, ${style.good("telephony answers")}`
     : `, ${style.bad("telephony does not answer")}`;
   const names = services.names.length === 0 ? "none configured" : services.names.join(" ");
-  return [row("services", `${services.running} running${health} (${names})`)];
+  return [
+    row("services", `${services.running} running${health} (${names})`),
+    ...formatGate(gate, style),
+    ...(shield.up
+      ? [row("shield", style.bad(`up: ${shield.ports.join(" ")} dropped since ${shield.since}`))]
+      : []),
+  ];
+}
+
+/** No line where there is no gate. */
+function formatGate(gate: StatusDocument["gate"], style: Style): string[] {
+  if (gate.units.length + gate.missing.length === 0) return [];
+  const missing = gate.installed ? "" : style.bad(`, missing on ${gate.missing.join(" ")}`);
+  return [row("gate", `${gate.open ? "open" : "closed"}${missing}`)];
 }
 
 function formatDataSets({ dataSets, node }: StatusDocument, style: Style): string[] {

@@ -13,6 +13,7 @@ Deno.test("formatStatus() tells state, reason, peer, VIPs, services, copies and 
     "link voip | eth0: ping 0.4 ms, http 1.2 ms",
     "VIP voip | 10.20.0.10 held by me",
     "services | all running, telephony answers (asterisk.service)",
+    "gate | open",
     "12:00:00 | S-TAKE: the peer is silent on all links",
   ]);
 });
@@ -45,6 +46,21 @@ Deno.test("formatStatus() of the active node shows what it sent, elsewhere what 
   );
   assert.match(standby, /^astdb received +never, 0\.0 MB, last error: disk full$/m);
   assert.doesNotMatch(standby, /sent/);
+});
+
+Deno.test("formatStatus() shows a gate that is closed or missing, and a shield only while it is up", () => {
+  const { gate, shield } = sampleStatus();
+  const text = formatStatus(
+    sampleStatus({
+      gate: { ...gate, open: false, installed: false, missing: ["monit.service"] },
+      shield: { ...shield, up: true, since: "2026-01-31T12:00:00.000Z", endsInMs: 4000 },
+    }),
+    PLAIN,
+  );
+  assert.match(text, /^gate +closed, missing on monit\.service$/m);
+  assert.match(text, /^shield +up: udp:5060 tcp:5060 tcp:5061 dropped since 2026-01-31T12:00/m);
+  const none = formatStatus(sampleStatus({ gate: { ...gate, units: [] } }), PLAIN);
+  assert.doesNotMatch(none, /^(gate|shield)/m);
 });
 
 Deno.test("formatStatus() names illness, isolation, a stranger, a dead link, a goal and an unlike peer", () => {

@@ -109,6 +109,7 @@ export const LIMITS = {
   routesPerNetwork: 64,
   witnessesPerNetwork: 16,
   units: 128,
+  shieldPorts: 32,
   paths: 256,
   tables: 1024,
   arguments: 64,
@@ -118,6 +119,8 @@ export const LIMITS = {
 
 /** `[services]`. */
 export const SERVICES_DEFAULTS = {
+  /** SIP as phones and trunks speak it; what is closed on the host anyway costs nothing. */
+  shield: ["udp:5060", "tcp:5060", "tcp:5061"],
   /** A large XiVO's Asterisk may need 120 s to start: half as much again. */
   startDeadlineS: 180,
   /** Asterisk may take 15 s after SIGTERM; systemd itself kills after 90 s by default. */

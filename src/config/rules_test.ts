@@ -476,3 +476,37 @@ Deno.test("parseConfig() judges the transport", () => {
   refused(ssh('user = "-oProxyCommand=x"'), /ssh\.user: must be the name of a system user/);
   refused(ssh('identity_file = "id"'), /ssh\.identity_file: must be an absolute path/);
 });
+
+Deno.test("parseConfig() closes the gate by default where systemd runs the services, and only there", () => {
+  const systemd = parseConfig(`${HEAD}${NET}[services]\nunits = ["a.service"]\n`);
+  assert.equal(systemd.services.gate, true);
+  const off = parseConfig(`${HEAD}${NET}[services]\nunits = ["a.service"]\ngate = false\n`);
+  assert.equal(off.services.gate, false);
+  const command = `${HEAD}${NET}[services]\ndriver = "command"\nstart = ["/a"]\nstop = ["/b"]\n` +
+    `status = ["/c"]\n`;
+  assert.equal(parseConfig(command).services.gate, false);
+  accepted(`${command}gate = false\n`);
+  refused(
+    `${command}gate = true\n`,
+    /^services\.gate: must not be true with driver "command".*\(got true\)$/,
+  );
+  refused(`${HEAD}${NET}[services]\ngate = "yes"\n`, /^services\.gate: must be true or false/);
+});
+
+Deno.test("parseConfig() shields the SIP ports by default where there are services", () => {
+  const services = `${HEAD}${NET}[services]\nunits = ["a.service"]\n`;
+  assert.deepEqual(parseConfig(services).services.shield, [
+    { protocol: "udp", port: 5060 },
+    { protocol: "tcp", port: 5060 },
+    { protocol: "tcp", port: 5061 },
+  ]);
+  assert.deepEqual(parseConfig(HEAD + NET).services.shield, []);
+  assert.deepEqual(parseConfig(`${services}shield = []\n`).services.shield, []);
+  refused(
+    `${services}shield = ["udp:5060", "sctp:5060", "udp:0", "tcp:65536", "udp:5060"]\n`,
+    /^services\.shield\[1\]: must be "udp:PORT" or "tcp:PORT".*\(got "sctp:5060"\)$/,
+    /^services\.shield\[2\]: /,
+    /^services\.shield\[3\]: /,
+    /^services\.shield\[4\]: must not be listed twice/,
+  );
+});

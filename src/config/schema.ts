@@ -19,6 +19,7 @@ import {
   text,
   word,
 } from "./fields.ts";
+import { parseShieldPort } from "./shield_port.ts";
 
 const anyValue = z.unknown();
 /** Names that stand in logs, metrics and file names. */
@@ -96,6 +97,10 @@ const unitName = text(
   'must be the full name of a systemd unit, e.g. "asterisk.service"',
   (name) => UNIT_NAME.test(name) && !/@\.[a-z]+$/.test(name),
 ).refine((name) => name !== "relais.service", "must not be relais itself");
+const shieldPort = text(
+  'must be "udp:PORT" or "tcp:PORT", e.g. "udp:5060"',
+  (given) => parseShieldPort(given) !== null,
+);
 const command = argumentList({ absolute: true, max: LIMITS.arguments });
 
 /** `[services]`. */
@@ -105,6 +110,8 @@ export const SERVICES_SHAPE = {
   start: command.optional(),
   stop: command.optional(),
   status: command.optional(),
+  gate: flag().optional(),
+  shield: listOf(shieldPort, { what: "ports", max: LIMITS.shieldPorts }).optional(),
   start_deadline_s: integer(BOUNDS.deadlineS).optional(),
   stop_deadline_s: integer(BOUNDS.deadlineS).optional(),
   health: anyValue,

@@ -10,7 +10,8 @@ import { type Read, readTable } from "./fields.ts";
 import { asText, type IssueList } from "./issues.ts";
 import type { ProductPreset } from "./presets.ts";
 import { HEALTH_SHAPE, SERVICES_SHAPE } from "./schema.ts";
-import type { ServiceHealthConfig, ServicesConfig } from "./types.ts";
+import { parseShieldPort } from "./shield_port.ts";
+import type { ServiceHealthConfig, ServicesConfig, ShieldPort } from "./types.ts";
 
 /** Reads `[services]`; what was wrong is in `issues` and the result is then not to be used. */
 export function readServices(
@@ -28,10 +29,18 @@ export function readServices(
     units,
     unitsFromPreset: driver === "systemd" && typed.units === undefined && preset !== null,
     command,
+    gate: driver === "systemd" && (typed.gate ?? true),
+    shield: readShield(typed, units.length > 0 || driver === "command"),
     startDeadlineMs: 1000 * (typed.start_deadline_s ?? SERVICES_DEFAULTS.startDeadlineS),
     stopDeadlineMs: 1000 * (typed.stop_deadline_s ?? SERVICES_DEFAULTS.stopDeadlineS),
     health: readHealth(typed.health, preset, issues),
   };
+}
+
+/** Without services nothing starts or stops: no shield, unless the file asks for one. */
+function readShield({ shield }: ServicesTyped, hasServices: boolean): readonly ShieldPort[] {
+  const ports = shield ?? (hasServices ? SERVICES_DEFAULTS.shield : []);
+  return ports.map(parseShieldPort).filter((port) => port !== null);
 }
 
 type ServicesTyped = Read<typeof SERVICES_SHAPE>;
@@ -54,6 +63,10 @@ function checkSystemd(
 function readCommand(typed: ServicesTyped, issues: IssueList): ServicesConfig["command"] {
   if (typed.units !== undefined) {
     issues.add("services.units", 'must not be given with driver "command"', typed.units);
+  }
+  if (typed.gate === true) {
+    const rule = 'must not be true with driver "command": the gate is a condition of systemd units';
+    issues.add("services.gate", rule, typed.gate);
   }
   for (const key of ["start", "stop", "status"] as const) {
     if (typed[key] !== undefined) continue;

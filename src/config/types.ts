@@ -60,6 +60,12 @@ export interface ServiceHealthConfig {
   readonly intervalMs: number;
 }
 
+/** One port of the shield. */
+export interface ShieldPort {
+  readonly protocol: "udp" | "tcp";
+  readonly port: number;
+}
+
 /** The operator's services. */
 export interface ServicesConfig {
   readonly driver: "systemd" | "command";
@@ -77,6 +83,10 @@ export interface ServicesConfig {
     /** Exit status 0: running; anything else: not running. */
     readonly status: readonly string[];
   } | null;
+  /** Drop-ins keep everything but relais from starting the units (driver `systemd` only). */
+  readonly gate: boolean;
+  /** What the shield drops while services start or stop; empty: there is no shield. */
+  readonly shield: readonly ShieldPort[];
   /** Deadline of starting one unit (or the start command). */
   readonly startDeadlineMs: number;
   /** Deadline of stopping one unit (or the stop command). */

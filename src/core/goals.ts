@@ -14,6 +14,9 @@ export type StepName =
   | "drop-vips"
   | "mount-vips"
   | "announce"
+  | "raise-shield"
+  | "lower-shield"
+  | "flush-conntrack"
   | "open-gate"
   | "close-gate"
   | "start-services"
@@ -55,6 +58,13 @@ export interface StepSpec {
  * milliseconds after the decision, and installing an astdb is local work that phones do not see. Services
  * start last, so that they bind and answer on an address that is there. See docs/design/steps.md.
  *
+ * The shield is up while services start or stop under a VIP that phones call: in `take` and `hand-over`. Not
+ * in `join` (the VIPs are gone, and who calls the host itself shall hear a refusal and try the other one)
+ * nor in `repair` (what still runs answers; half a telephone system is better than none).
+ *
+ * The gate closes before the services stop, so that what watches them (`Restart=`, cron, monit) can't start
+ * one again between its end and the closing: data would travel that is not at rest.
+ *
  * `hand-over` proves the transport before it stops anything, so that a broken ssh costs no call; when the
  * node must go anyway (`urgent`), data that cannot travel stays here and the history says so.
  */
@@ -63,12 +73,13 @@ export function goalSteps(goal: GoalName, options: GoalOptions): readonly StepSp
     case "join":
       return [
         step("drop-vips", "fail", "a node that does not serve holds no VIP"),
-        step("stop-services", "fail", "B2: services are stopped on the node that does not serve"),
         step("close-gate", "go-on", "nothing but relais starts them from here on"),
+        step("stop-services", "fail", "B2: services are stopped on the node that does not serve"),
         ...(options.fetch ? [step("fetch-astdb", "go-on", "M4: before services can start")] : []),
       ];
     case "take":
       return [
+        step("raise-shield", "go-on", "phones that find the VIP before the services wait"),
         step("mount-vips", "fail", "M1, S1: the address first, phones wait for milliseconds only"),
         step("announce", "go-on", "M1, S1: ARP and ND tables of the network; repeated in a burst"),
         // A full disk must not silence the telephones: the runtime goes on trying to persist it.
@@ -85,6 +96,8 @@ export function goalSteps(goal: GoalName, options: GoalOptions): readonly StepSp
         step("open-gate", "go-on", "relais may start the services now"),
         step("start-services", "fail", "S1, B3"),
         step("check-health", "fail", "a service that runs and does not answer is not a telephone"),
+        step("lower-shield", "go-on", "the services answer: let the phones in"),
+        step("flush-conntrack", "go-on", "UDP flows that are pinned to where the VIP was before"),
         step("announce", "go-on", "some equipment ignored the first burst"),
         afterwards("hooks-after-takeover", "the node is active: they cost no telephony"),
       ];
@@ -94,8 +107,9 @@ export function goalSteps(goal: GoalName, options: GoalOptions): readonly StepSp
           step("check-transport", "fail", "before anything stops: would the data reach the peer?"),
         ]),
         step("hooks-before-handback", "go-on", "the last moment at which the telephones work here"),
-        step("stop-services", "fail", "S2: the data comes to rest before it travels"),
+        step("raise-shield", "go-on", "phones wait from here on, and are not refused"),
         step("close-gate", "go-on", "nothing but relais starts them from here on"),
+        step("stop-services", "fail", "S2: the data comes to rest before it travels"),
         step(
           "send-astdb",
           options.urgent ? "go-on" : "fail",
@@ -112,6 +126,7 @@ export function goalSteps(goal: GoalName, options: GoalOptions): readonly StepSp
           "fail",
           "the peer mounts at once on that word, not after a ping times out",
         ),
+        step("lower-shield", "go-on", "no phone finds the VIP here any more"),
         afterwards("hooks-after-handback", "the peer has the service: they cost no telephony"),
       ];
     case "repair":

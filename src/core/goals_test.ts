@@ -31,7 +31,7 @@ Deno.test("goalSteps() of each goal say why each step stands at its place", () =
 });
 
 Deno.test("goalSteps(join) drop the VIPs before they stop the services (B2, S2)", () => {
-  assert.deepEqual(names("join"), ["drop-vips", "stop-services", "close-gate"]);
+  assert.deepEqual(names("join"), ["drop-vips", "close-gate", "stop-services"]);
   assert.deepEqual(names("join", { fetch: true }).at(-1), "fetch-astdb");
 });
 
@@ -66,6 +66,35 @@ Deno.test("goalSteps(hand-over) prove the transport before they stop anything", 
   assert.equal(names("hand-over")[0], "check-transport");
 });
 
+Deno.test("goalSteps() close the gate before services stop, and open it before they start", () => {
+  for (const goal of ["join", "hand-over"] as const) {
+    assertOrder(names(goal), "close-gate", "stop-services");
+    assert.ok(!names(goal).includes("open-gate"));
+  }
+  for (const goal of ["take", "repair"] as const) {
+    assertOrder(names(goal), "open-gate", "start-services");
+    assert.ok(!names(goal).includes("close-gate"));
+  }
+});
+
+Deno.test("goalSteps() raise the shield before a phone can be refused, and lower it before they end", () => {
+  const take = names("take");
+  assertOrder(take, "raise-shield", "mount-vips");
+  assertOrder(take, "check-health", "lower-shield");
+  assertOrder(take, "lower-shield", "flush-conntrack");
+  assertOrder(names("hand-over"), "raise-shield", "stop-services");
+  assertOrder(names("hand-over"), "tell-yours", "lower-shield");
+  for (const goal of ["join", "repair"] as const) {
+    assert.ok(!names(goal).includes("raise-shield"), goal);
+  }
+});
+
+Deno.test("goalSteps() let neither gate nor shield nor conntrack stand in the way of the service", () => {
+  for (const { name, onFailure } of GOALS.flatMap((goal) => goalSteps(goal, PLAIN))) {
+    if (/-(gate|shield|conntrack)$/.test(name)) assert.equal(onFailure, "go-on", name);
+  }
+});
+
 Deno.test("goalSteps(hand-over) send data at rest, drop the VIPs, then give the word (S2, M4, L2)", () => {
   const steps = names("hand-over");
   for (const data of ["send-astdb", "send-files"] as const) {
@@ -73,7 +102,7 @@ Deno.test("goalSteps(hand-over) send data at rest, drop the VIPs, then give the 
     assertOrder(steps, data, "tell-yours");
   }
   assertOrder(steps, "drop-vips", "tell-yours");
-  assert.equal(untilDone("hand-over").at(-1), "tell-yours");
+  assert.deepEqual(untilDone("hand-over").slice(-2), ["tell-yours", "lower-shield"]);
 });
 
 Deno.test("goalSteps(hand-over) when urgent go also if data cannot travel", () => {
@@ -96,6 +125,7 @@ Deno.test("goalSteps(take) run hooks when the VIPs answer, and those afterwards 
 Deno.test("goalSteps(hand-over) run hooks while the telephones work, and those afterwards behind the end", () => {
   const steps = names("hand-over");
   assertOrder(steps, "check-transport", "hooks-before-handback");
+  assertOrder(steps, "hooks-before-handback", "raise-shield");
   assertOrder(steps, "hooks-before-handback", "stop-services");
   assert.equal(steps.at(-1), "hooks-after-handback");
 });
@@ -112,7 +142,9 @@ Deno.test("goalSteps() of each goal let no hook stop a move, and put only hooks 
 
 Deno.test("STEPS_AFTER_LETTING_GO are the end of hand-over, from drop-vips on", () => {
   const steps = untilDone("hand-over");
-  assert.deepEqual(steps.slice(steps.indexOf("drop-vips")), [...STEPS_AFTER_LETTING_GO]);
+  const rest = goalSteps("hand-over", PLAIN).slice(steps.indexOf("drop-vips"));
+  const mayFail = rest.filter(({ onFailure }) => onFailure === "fail").map(({ name }) => name);
+  assert.deepEqual(mayFail, [...STEPS_AFTER_LETTING_GO]);
 });
 
 Deno.test("goalSteps(repair) touch no VIP and no data", () => {

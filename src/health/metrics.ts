@@ -70,7 +70,9 @@ function seconds(ms: number | null): number | null {
   return ms === null ? null : ms / 1000;
 }
 
-function nodeMetrics({ node, services, goal, loop, ...status }: StatusDocument): Metric[] {
+function nodeMetrics(
+  { node, services, gate, shield, goal, loop, ...status }: StatusDocument,
+): Metric[] {
   return [
     gauge("info", "Always 1; what runs here is in the labels.", [[{
       role: node.role,
@@ -98,6 +100,11 @@ function nodeMetrics({ node, services, goal, loop, ...status }: StatusDocument):
       [{}, { unknown: null, none: 0, some: 0.5, all: 1 }[services.running]],
     ]),
     gauge("services_healthy", "1 if the telephony check passes.", [[{}, services.healthy]]),
+    gauge("gate_installed", "1 if every unit is behind the gate that shall be.", [
+      [{}, gate.installed],
+    ]),
+    gauge("gate_open", "1 if the services may start.", [[{}, gate.open]]),
+    gauge("shield_up", "1 while SIP is dropped, as services start or stop.", [[{}, shield.up]]),
     gauge("loop_lag_seconds", "How late the daemon's loop was last.", [[{}, seconds(loop.lagMs)]]),
   ];
 }

@@ -40,6 +40,9 @@ Deno.test("renderMetrics() prints the status in base units, every line well-form
   assert.equal(values.get('relais_vip_held{vip="10.20.0.10",network="voip"}'), 1);
   assert.equal(values.get('relais_data_set_age_seconds{set="astdb",direction="received"}'), 151);
   assert.equal(values.get('relais_ignored_total{input="http"}'), 1);
+  assert.equal(values.get("relais_gate_installed"), 1);
+  assert.equal(values.get("relais_gate_open"), 1);
+  assert.equal(values.get("relais_shield_up"), 0);
 });
 
 Deno.test("renderMetrics() escapes label values and leaves out what is not known", () => {

@@ -9,6 +9,7 @@
  */
 
 import { z } from "zod";
+import { LIMITS } from "../config/defaults.ts";
 import { DATA_SET_NAMES, type PeerReport, STATE_NAMES } from "../core/types.ts";
 
 const role = z.enum(["master", "slave"]);
@@ -18,6 +19,8 @@ const dataSet = z.enum(DATA_SET_NAMES);
 const word = z.string().max(200);
 const sentence = z.string().max(2000);
 const sentences = z.array(sentence).max(50);
+/** systemd.unit(5): at most 255 characters. */
+const unit = z.string().max(255);
 const count = z.number().int().min(0);
 /** Milliseconds that have passed since something; null: it never happened. */
 const ago = z.number().min(0).nullable();
@@ -137,9 +140,31 @@ const vip = z.object({
 
 const services = z.object({
   driver: z.enum(["systemd", "command"]),
-  names: z.array(word).max(100),
+  names: z.array(unit).max(LIMITS.units),
   running: z.enum(["unknown", "none", "some", "all"]),
   healthy: z.boolean().nullable(),
+});
+
+const gate = z.object({
+  /** Every unit that shall be behind the gate is (`true` also if there is none). */
+  installed: z.boolean(),
+  /** The services may start. */
+  open: z.boolean(),
+  /** The file that opens it. */
+  flag: z.string().max(4096),
+  /** Units behind the gate. */
+  units: z.array(unit).max(LIMITS.units),
+  /** Units that should be and are not. */
+  missing: z.array(unit).max(LIMITS.units),
+});
+
+const shield = z.object({
+  up: z.boolean(),
+  since: wall.nullable(),
+  /** The kernel lets it go by itself after that. */
+  endsInMs: count.nullable(),
+  /** `udp:5060`; empty: there is no shield. */
+  ports: z.array(word).max(LIMITS.shieldPorts),
 });
 
 /** How far a copy is. */
@@ -190,6 +215,8 @@ export const StatusDocument = z.object({
   links: z.array(link).max(50),
   vips: z.array(vip).max(100),
   services,
+  gate,
+  shield,
   dataSets: z.array(dataSetStatus).max(20),
   /** What the node works on. */
   goal: z.object({ name: word, step: word, sinceMs: count }).nullable(),

@@ -15,6 +15,8 @@ import { configureLog, flushLog, getLog, type LogLevelName } from "../os/log.ts"
 import { Notifier } from "../os/notify.ts";
 import { Poller } from "../os/poller.ts";
 import { createServiceDriver } from "../services/driver.ts";
+import { Gate } from "../services/gate.ts";
+import { Shield } from "../services/shield.ts";
 import { VipManager } from "../vip/manager.ts";
 import { LinkMonitor } from "../vip/monitor.ts";
 import { hasServed } from "./adoption.ts";
@@ -115,6 +117,8 @@ async function build(config: LocalConfig, { paths, logLevel, memory, notifier }:
       log: (level, text) => level === "info" ? log.info(text) : log.warn(text),
     }),
     driver,
+    gate: new Gate({ ...paths, units: config.services.gate ? config.services.units : [] }),
+    shield: new Shield({ ports: config.services.shield, clock }),
     replicator,
     messenger,
     localFaults: missing.filter((text) =>

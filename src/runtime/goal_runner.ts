@@ -36,6 +36,11 @@ export interface GoalRunnerOptions {
   readonly deadlineMs: (step: StepName) => number;
   /** False: nothing is configured for this step, so it is left out and leaves no trace. */
   readonly hasWork: (step: StepName) => boolean;
+  /**
+   * Undoes what must not outlast a goal, however the goal ended; the next one waits for it. Bounded; never
+   * rejects.
+   */
+  readonly undo: () => Promise<void>;
   /** `goal-done` and `goal-failed` go to the loop. */
   readonly onEvent: (event: CoreEvent) => void;
   /** A step ended: for log and history. `error` null: it went well. */
@@ -81,7 +86,11 @@ export class GoalRunner {
     this.cancel();
     this.#isDone = false;
     const { signal } = this.#cancel;
-    this.#tail = this.#tail.then(() => this.#run(goal, goalId, options, signal));
+    this.#tail = this.#tail.then(async () => {
+      if (signal.aborted) return;
+      await this.#run(goal, goalId, options, signal);
+      await this.#options.undo();
+    });
   }
 
   /** Resolves when nothing runs any more. */

@@ -7,7 +7,7 @@
 
 import { coreConfig } from "../config/load.ts";
 import type { LocalConfig } from "../config/types.ts";
-import { initialState } from "../core/state.ts";
+import { initialState, type NodeState } from "../core/state.ts";
 import type { StepResult } from "../core/step.ts";
 import type { StatusDocument } from "../health/types.ts";
 import type { PeerMessenger } from "../heartbeat/notice.ts";
@@ -17,6 +17,9 @@ import { getLog } from "../os/log.ts";
 import type { Poller } from "../os/poller.ts";
 import type { Replicator } from "../replication/replicator.ts";
 import type { ServiceDriver } from "../services/driver.ts";
+import { flushFlows } from "../services/flows.ts";
+import type { Gate } from "../services/gate.ts";
+import type { Shield } from "../services/shield.ts";
 import type { VipManager } from "../vip/manager.ts";
 import { isAdoptable } from "./adoption.ts";
 import { Alerts } from "./alerts.ts";
@@ -55,6 +58,8 @@ export interface NodeOptions {
   readonly memory: Memory;
   readonly vips: VipManager;
   readonly driver: ServiceDriver;
+  readonly gate: Gate;
+  readonly shield: Shield;
   readonly replicator: Replicator | null;
   /** Null: no cluster key, nothing can be agreed with the peer. */
   readonly messenger: PeerMessenger | null;
@@ -150,6 +155,7 @@ export class Node {
       this.alerts.raise(messageOf(error));
     }
     this.#observer.setAdoptable(adoptable);
+    this.#settleGate({ adoptable, previous: previous?.state ?? null });
     log.info(adoptable ? "adopting what the previous daemon held" : "starting", {
       event: "start",
       role: config.role,
@@ -162,6 +168,34 @@ export class Node {
     this.keeper.applyInterfaces();
     this.loop.start();
     replicator?.start();
+  }
+
+  /**
+   * The gate is open where what the previous daemon held is adopted, else closed before anything is decided;
+   * in maintenance nothing moves. A shield that a dead daemon left is taken away. What runs programs goes on
+   * in the background: adopted VIPs must be renewed now.
+   */
+  #settleGate({ adoptable, previous }: {
+    readonly adoptable: boolean;
+    readonly previous: NodeState["name"] | null;
+  }): void {
+    const { gate, shield } = this.#options;
+    try {
+      if (adoptable) gate.open();
+      else if (previous !== "maintenance") gate.close();
+    } catch (error) {
+      this.alerts.raise(`Cannot set the gate: ${messageOf(error)}`);
+    }
+    this.#installGate();
+    shield.lower().catch((error: unknown) => this.alerts.raise(messageOf(error)));
+  }
+
+  #installGate(): void {
+    this.#options.gate.install().then((changes) => {
+      for (const text of changes) log.info(text, { event: "gate" });
+    }).catch((error: unknown) => {
+      for (const text of messageOf(error).split("\n")) this.alerts.raise(text);
+    });
   }
 
   /** Asks for an orderly leave; {@linkcode done} tells when it is over. */
@@ -261,6 +295,7 @@ export class Node {
 
   #makeReporter(): Reporter {
     const { config, clock, identity, driver, replicator, messenger, localFaults } = this.#options;
+    const { gate, shield } = this.#options;
     return new Reporter({
       config,
       clock,
@@ -270,6 +305,8 @@ export class Node {
       links: this.links,
       keeper: this.keeper,
       runner: this.#runner,
+      gate,
+      shield,
       replicator,
       alerts: this.alerts,
       history: this.history,
@@ -282,13 +319,22 @@ export class Node {
   }
 
   #makeRunner(): GoalRunner {
-    const { config, clock, driver, replicator, path } = this.#options;
+    const { config, clock, driver, replicator, gate, shield, path } = this.#options;
+    const onTrouble = (text: string): void => this.alerts.raise(text);
+    const vips = config.networks.flatMap((network) => network.vips);
     return new GoalRunner({
       clock,
+      undo: () => shield.lower().then(() => {}, (error: unknown) => onTrouble(messageOf(error))),
       perform: createStepPerformer({
         config,
         services: driver,
         readServices: () => this.#services.read(),
+        running: () => this.#services.evidence.running,
+        gate,
+        installGate: () => this.#installGate(),
+        shield,
+        flushFlows: async (signal) => vips.length === 0 ? "" : await flushFlows(vips, { signal }),
+        onTrouble,
         untilHealthy: (signal) => this.#services.untilHealthy(signal),
         mount: (signal) => this.keeper.mount(signal),
         drop: () => this.keeper.drop(),
@@ -371,10 +417,12 @@ export class Node {
       this.loop.stop();
       this.#runner.cancel();
     }
+    const told = this.#leavesForRestart ? Promise.resolve() : this.#performer.settled();
     const hooks = this.#leavesForRestart ? Promise.resolve() : this.#runner.finish();
-    const farewell = this.#leavesForRestart ? Promise.resolve() : this.#performer.settled();
     hooks.then(() => {
       this.loop.stop();
+      // With the goal the shield goes.
+      const farewell = Promise.all([told, this.#runner.settled()]);
       return Promise.race([farewell, clock.sleep(FAREWELL_MS)]);
     }).then(async () => {
       this.#services.close();

@@ -1,6 +1,6 @@
 /**
- * Where relais keeps its things; `--config`, `--key`, `--state-dir` and `--run-dir` move them, so that any
- * number of daemons can run on one machine, each in its own network namespace.
+ * Where relais keeps its things; `--config`, `--key`, `--state-dir`, `--run-dir` and `--unit-dir` move them,
+ * so that any number of daemons can run on one machine, each in its own network namespace.
  *
  * @module
  */
@@ -11,6 +11,8 @@ export interface Paths {
   readonly key: string;
   readonly stateDir: string;
   readonly runDir: string;
+  /** Where the drop-ins of the gate go. */
+  readonly unitDir: string;
 }
 
 /** The places of an installed relais. */
@@ -19,6 +21,7 @@ export const DEFAULT_PATHS: Paths = {
   key: "/etc/relais/cluster.key",
   stateDir: "/var/lib/relais",
   runDir: "/run/relais",
+  unitDir: "/etc/systemd/system",
 };
 
 /** The Unix socket on which the daemon answers its clients. */

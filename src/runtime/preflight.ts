@@ -77,6 +77,8 @@ export function neededTools(
     ...(config.services.driver === "systemd" && config.services.units.length > 0
       ? [{ tool: "systemctl", for: "the services" }]
       : []),
+    ...(config.services.shield.length > 0 ? [{ tool: "nft", for: "the shield" }] : []),
+    ...(hasVips ? [{ tool: "conntrack", for: "stale UDP flows of the VIPs" }] : []),
     ...(astdb !== null || database !== null || files !== null
       ? [{ tool: "ssh", for: "the data sets" }]
       : []),

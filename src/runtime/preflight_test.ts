@@ -24,10 +24,11 @@ Deno.test("missingTools() names each tool that is on no path, with its package a
   try {
     await Deno.writeTextFile(`${folder}/ip`, "", { mode: 0o755 });
     await Deno.writeTextFile(`${folder}/ssh`, "", { mode: 0o755 });
+    await Deno.writeTextFile(`${folder}/conntrack`, "", { mode: 0o755 });
     const missing = missingTools(CONFIG, `/nowhere:${folder}`);
     assert.equal(missing.length, 1, missing.join("\n"));
     assert.match(missing[0]!, /^the data set files: .*rsync.*apt(-get)? install rsync/);
-    assert.equal(missingTools(CONFIG, "/nowhere").length, 3);
+    assert.equal(missingTools(CONFIG, "/nowhere").length, 4);
     const hooks = { ...CONFIG.hooks, beforeHandback: [{ command: ["tell"], deadlineMs: 1000 }] };
     const withHook = missingTools({ ...CONFIG, hooks }, folder);
     assert.equal(withHook.length, 2, withHook.join("\n"));

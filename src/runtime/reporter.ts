@@ -9,6 +9,8 @@ import type { StepResult } from "../core/step.ts";
 import type { HealthBody, StatusDocument } from "../health/types.ts";
 import type { Clock } from "../os/clock.ts";
 import type { Replicator } from "../replication/replicator.ts";
+import type { Gate } from "../services/gate.ts";
+import type { Shield } from "../services/shield.ts";
 import type { Alerts } from "./alerts.ts";
 import { dataSetStatus, formatAge } from "./data_sets.ts";
 import type { GoalRunner } from "./goal_runner.ts";
@@ -17,7 +19,7 @@ import type { IsolationWatch } from "./isolation_watch.ts";
 import type { Links } from "./links.ts";
 import type { Loop } from "./loop.ts";
 import type { Observer } from "./observer.ts";
-import { type Identity, makeHealth, makeStatus, peerMismatch } from "./status.ts";
+import { gateAlert, type Identity, makeHealth, makeStatus, peerMismatch } from "./status.ts";
 import type { VipKeeper } from "./vip_keeper.ts";
 
 /** How long the status of the data sets is kept before it is read again for the peer. */
@@ -36,6 +38,8 @@ export interface ReporterOptions {
   readonly links: Links;
   readonly keeper: VipKeeper;
   readonly runner: GoalRunner;
+  readonly gate: Gate;
+  readonly shield: Shield;
   readonly replicator: Replicator | null;
   readonly alerts: Alerts;
   readonly history: History;
@@ -79,6 +83,8 @@ export class Reporter {
       httpCounters: (network) => links.httpCounters(network),
       report: links.report,
       serviceNames: this.#options.serviceNames,
+      gate: this.#options.gate.state(),
+      shield: this.#options.shield.up,
       dataSets: this.#dataSets({ maxAgeMs: 0 }),
       goal: this.#options.runner.current,
       history: this.#options.history.entries,
@@ -96,13 +102,14 @@ export class Reporter {
 
   /** First what holds as long as its cause does (in no log), then what was raised lately. */
   get alerts(): readonly string[] {
-    const { config, hasKey, isolation, links, localFaults, keeper, alerts } = this.#options;
+    const { config, hasKey, isolation, links, localFaults, keeper, alerts, gate } = this.#options;
     const standing = [
       hasKey
         ? null
         : "No cluster key: this node watches and acts on silence only; run: relais keygen",
       isolation.alert,
       peerMismatch(config, links.report?.body ?? null),
+      gateAlert(gate.state()),
     ].filter((text) => text !== null);
     const lasting = [...this.#silentWitnesses(), ...this.#failedCopies()];
     return [...standing, ...lasting, ...localFaults, ...keeper.problems, ...alerts.texts];

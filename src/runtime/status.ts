@@ -10,6 +10,8 @@ import { PROBES_FOR_SILENCE, SERVING_STATES } from "../core/situation.ts";
 import type { Observation, VipEvidence } from "../core/types.ts";
 import type { HealthBody, HistoryEntry, StatusDocument } from "../health/types.ts";
 import type { ProbeCounters } from "../heartbeat/http_probe.ts";
+import type { GateState } from "../services/gate.ts";
+import type { ShieldUp } from "../services/shield.ts";
 import type { GoalInProgress } from "./goal_runner.ts";
 import type { LinkView } from "./links.ts";
 
@@ -34,6 +36,8 @@ export interface StatusInput {
   readonly httpCounters: (network: string) => Readonly<ProbeCounters>;
   readonly report: { readonly body: HealthBody; readonly at: number } | null;
   readonly serviceNames: readonly string[];
+  readonly gate: GateState;
+  readonly shield: ShieldUp | null;
   readonly dataSets: StatusDocument["dataSets"];
   readonly goal: GoalInProgress | null;
   readonly history: readonly HistoryEntry[];
@@ -113,6 +117,8 @@ export function makeStatus(input: StatusInput): StatusDocument {
       running: input.observation.services.running,
       healthy: input.observation.services.healthy,
     },
+    gate: makeGate(input.gate),
+    shield: makeShield(input),
     dataSets: input.dataSets,
     goal: input.goal === null ? null : {
       name: input.goal.goal,
@@ -129,6 +135,18 @@ export function makeStatus(input: StatusInput): StatusDocument {
     counters: input.counters,
     loop: input.loop,
   };
+}
+
+function makeGate({ installed, missing, open, flag }: GateState): StatusDocument["gate"] {
+  const units = [...installed];
+  return { installed: missing.length === 0, open, flag, units, missing: [...missing] };
+}
+
+function makeShield({ shield, config, now, wallNow }: StatusInput): StatusDocument["shield"] {
+  const ports = config.services.shield.map(({ protocol, port }) => `${protocol}:${port}`);
+  if (shield === null) return { up: false, since: null, endsInMs: null, ports };
+  const since = new Date(wallNow - (now - shield.since)).toISOString();
+  return { up: true, since, endsInMs: Math.max(0, Math.round(shield.until - now)), ports };
 }
 
 function makePeer(
@@ -191,6 +209,14 @@ function makeVip(vip: VipEvidence): StatusDocument["vips"][number] {
     holderMac: vip.heldByMe || silent ? null : vip.lastAnswerMac,
     unansweredProbes: vip.unansweredProbes,
   };
+}
+
+/** Which units something else than relais could start; null: none. */
+export function gateAlert({ missing }: Pick<GateState, "missing">): string | null {
+  if (missing.length === 0) return null;
+  const units = missing.join(", ").slice(0, 1500);
+  return `The gate is missing on ${units}: something else than relais can start them. The log says ` +
+    "why; restart relais to try again";
 }
 
 /** Why the peer's configuration or version calls for an operator; null when all is well or unknown. */

@@ -5,7 +5,7 @@ import { HealthBody, StatusDocument } from "../health/types.ts";
 import { NOW, sampleObservation, sampleResult } from "../../tests/support/core_sample.ts";
 import { sampleHealth, sampleStatus } from "../../tests/support/health_sample.ts";
 import type { LinkView } from "./links.ts";
-import { isReady, isServing, makeHealth, makeStatus, peerMismatch } from "./status.ts";
+import { gateAlert, isReady, isServing, makeHealth, makeStatus, peerMismatch } from "./status.ts";
 
 const SAMPLE = fileURLToPath(new URL("../../packaging/conf/relais.toml", import.meta.url));
 const CONFIG = localConfig(parseConfig(await Deno.readTextFile(SAMPLE)), "slave");
@@ -53,6 +53,8 @@ function input(
     httpCounters: () => ({ sent: 1, received: 2, ignored: 3, skipped: 0 }),
     report: null,
     serviceNames: ["asterisk.service"],
+    gate: { installed: ["asterisk.service"], missing: [], open: true, flag: "/run/relais/serving" },
+    shield: null,
     dataSets: sampleStatus().dataSets,
     goal: null,
     history: [],
@@ -95,6 +97,27 @@ Deno.test("makeStatus() compares the peer's configuration and version, and measu
   const { peer } = makeStatus(input({ report: { body, at: NOW - 900 }, views }));
   assert.deepEqual([peer.configMatches, peer.versionMatches], [true, false]);
   assert.deepEqual([peer.silentForMs, peer.reportAgeMs], [700, 900]);
+});
+
+Deno.test("makeStatus() shows the gate, and since when the shield is up and until when", () => {
+  const gate = { installed: ["a.service"], missing: ["b.service"], open: false, flag: "/f" };
+  const shield = { since: NOW - 2000, until: NOW + 60_000 };
+  const status = makeStatus(input({ gate, shield }));
+  StatusDocument.parse(JSON.parse(JSON.stringify(status)));
+  assert.deepEqual(status.gate, {
+    installed: false,
+    open: false,
+    flag: "/f",
+    units: ["a.service"],
+    missing: ["b.service"],
+  });
+  assert.equal(status.shield.since, new Date(Date.UTC(2026, 0, 31, 12) - 2000).toISOString());
+  assert.equal(status.shield.endsInMs, 60_000);
+  assert.match(gateAlert(gate) ?? "", /^The gate is missing on b\.service: something else/);
+  const without = makeStatus(input());
+  assert.equal(without.gate.installed, true);
+  assert.deepEqual(without.shield, { ...without.shield, up: false, since: null, endsInMs: null });
+  assert.equal(gateAlert({ missing: [] }), null);
 });
 
 Deno.test("makeStatus() tells who holds a VIP", () => {

@@ -6,10 +6,13 @@
  */
 
 import type { HookMoment, LocalConfig } from "../config/types.ts";
-import type { StepName } from "../core/goals.ts";
+import { goalSteps, type StepName } from "../core/goals.ts";
 import type { GoalName, ServicesEvidence } from "../core/types.ts";
+import { messageOf } from "../os/errors.ts";
 import type { Replicator } from "../replication/replicator.ts";
 import type { ServiceDriver } from "../services/driver.ts";
+import type { Gate } from "../services/gate.ts";
+import type { Shield } from "../services/shield.ts";
 import type { StepPerformer } from "./goal_runner.ts";
 import { hookMoment, hooksDeadlineMs } from "./hooks.ts";
 
@@ -19,6 +22,16 @@ export interface StepDeps {
   readonly services: ServiceDriver;
   /** Reads the services' state now. */
   readonly readServices: () => Promise<ServicesEvidence["running"]>;
+  /** What was read last. */
+  readonly running: () => ServicesEvidence["running"];
+  readonly gate: Pick<Gate, "open" | "close">;
+  /** Puts back drop-ins of the gate that somebody removed; tells its troubles itself. */
+  readonly installGate: () => void;
+  readonly shield: Pick<Shield, "ports" | "raise" | "lower" | "settled">;
+  /** Deletes stale flows of the VIPs; what was done, in words. */
+  readonly flushFlows: (signal: AbortSignal) => Promise<string>;
+  /** A trouble of work that is not waited for. */
+  readonly onTrouble: (text: string) => void;
   /** Waits until the telephony check says yes; rejects with the reason when `signal` aborts. */
   readonly untilHealthy: (signal: AbortSignal) => Promise<void>;
   readonly mount: (signal: AbortSignal) => Promise<void>;
@@ -50,6 +63,9 @@ export function stepDeadlineMs(step: StepName, config: LocalConfig): number {
     case "open-gate":
     case "close-gate":
       return 2 * SECOND;
+    case "raise-shield":
+    case "lower-shield":
+    case "flush-conntrack":
     case "mount-vips":
     case "drop-vips":
       return 5 * SECOND;
@@ -87,6 +103,20 @@ export function stepHasWork(step: StepName, { hooks }: Pick<LocalConfig, "hooks"
   return moment === null || hooks[moment].length > 0;
 }
 
+/** What the shield's time exceeds the deadlines of the steps by. */
+const SHIELD_MARGIN_MS = 10 * SECOND;
+
+/**
+ * How long the steps under the shield may take: the sum of their deadlines, and a margin. With many units
+ * that is more than any telephone waits: {@linkcode Shield} has a bound of its own.
+ */
+export function shieldLifetimeMs(goal: GoalName, config: LocalConfig): number {
+  const names = goalSteps(goal, { fetch: true, urgent: false }).map(({ name }) => name);
+  const under = names.slice(names.indexOf("raise-shield") + 1, names.indexOf("lower-shield"))
+    .filter((name) => stepHasWork(name, config));
+  return under.reduce((sum, step) => sum + stepDeadlineMs(step, config), SHIELD_MARGIN_MS);
+}
+
 /** Makes the performer of the steps. What a step returns is a sentence for log and history. */
 export function createStepPerformer(deps: StepDeps): StepPerformer {
   const { services, replicator } = deps;
@@ -103,12 +133,21 @@ export function createStepPerformer(deps: StepDeps): StepPerformer {
       case "mount-vips":
         return await deps.mount(signal);
       case "announce":
+        await settledWithin(deps.shield, ANNOUNCE_PATIENCE_MS);
         return deps.announce();
       case "open-gate":
+        return deps.gate.open();
       case "close-gate":
-        // The gate (drop-ins on the operator's units) is made by the packaging of relais; nothing to do.
-        return;
+        deps.gate.close();
+        return deps.installGate();
+      case "raise-shield":
+        return await raiseShield(deps, goal);
+      case "lower-shield":
+        return upFor(await deps.shield.lower());
+      case "flush-conntrack":
+        return await deps.flushFlows(signal);
       case "start-services":
+        await deps.shield.settled();
         await services.start({ signal });
         await deps.readServices();
         return;
@@ -154,4 +193,33 @@ export function createStepPerformer(deps: StepDeps): StepPerformer {
         return await deps.runHooks("afterHandback", goal, signal);
     }
   };
+}
+
+/**
+ * In `take` the mounting does not wait for it: both programs run side by side, so that the shield costs the
+ * VIP no silence (docs/design/steps.md has the figures). Phones find the VIP by its announcement, which
+ * waits a moment for a shield that is late; `start-services` waits for its end.
+ */
+async function raiseShield(deps: StepDeps, goal: GoalName): Promise<string | void> {
+  const { shield, config } = deps;
+  if (shield.ports.length === 0) return;
+  if (goal === "take" && deps.running() === "all") return "not raised: the services run already";
+  const raised = shield.raise(shieldLifetimeMs(goal, config));
+  if (goal !== "take") return await raised;
+  raised.catch((error: unknown) => deps.onTrouble(messageOf(error)));
+}
+
+/** Longer than nft takes where it is not starved of the processor. */
+const ANNOUNCE_PATIENCE_MS = 25;
+
+async function settledWithin(shield: StepDeps["shield"], ms: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
+  await Promise.race([shield.settled(), late]);
+  clearTimeout(timer);
+}
+
+/** For the history: how long the phones had to wait. */
+function upFor(ms: number | null): string {
+  return ms === null ? "" : `the shield was up for ${(ms / 1000).toFixed(1)} s`;
 }

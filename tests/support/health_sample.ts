@@ -76,6 +76,19 @@ export function sampleStatus(change: Partial<StatusDocument> = {}): StatusDocume
       unansweredProbes: 3,
     }],
     services: { driver: "systemd", names: ["asterisk.service"], running: "all", healthy: true },
+    gate: {
+      installed: true,
+      open: true,
+      flag: "/run/relais/serving",
+      units: ["asterisk.service"],
+      missing: [],
+    },
+    shield: {
+      up: false,
+      since: null,
+      endsInMs: null,
+      ports: ["udp:5060", "tcp:5060", "tcp:5061"],
+    },
     dataSets: [{
       set: "astdb",
       direction: "received",
