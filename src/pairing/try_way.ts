@@ -11,6 +11,12 @@ import { messageOf } from "../os/errors.ts";
 import { Transport } from "../replication/transport.ts";
 import type { HelloResult } from "./protocol.ts";
 
+/**
+ * Too long for a control socket, so that ssh keeps no connection (`ssh_arguments.ts`): one that is kept
+ * would prove nothing about the next, and would hold our lock open.
+ */
+const NO_SOCKETS = `/run/relais-pair-keeps-no-connection${"-".repeat(64)}`;
+
 /** Asks `relais receive` at each address who it is; never throws for what the peer can cause. */
 export async function tryWay({ addresses, transport, clock, signal }: {
   readonly addresses: readonly string[];
@@ -18,24 +24,16 @@ export async function tryWay({ addresses, transport, clock, signal }: {
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }): Promise<HelloResult[]> {
-  // Control sockets of our own: a connection that is kept would prove nothing about the new keys.
-  const runDir = await Deno.makeTempDir({ prefix: "relais-pair-" });
   const results: HelloResult[] = [];
-  try {
-    for (const address of addresses) {
-      const way = new Transport({ transport, runDir, addresses: () => [address], clock });
-      try {
-        const { role, fingerprint } = await way.hello({ signal });
-        results.push({ address, role, fingerprint, problem: null });
-      } catch (cause) {
-        signal.throwIfAborted();
-        results.push({ address, role: null, fingerprint: null, problem: messageOf(cause) });
-      } finally {
-        await way.close();
-      }
+  for (const address of addresses) {
+    const options = { transport, runDir: NO_SOCKETS, addresses: () => [address], clock };
+    try {
+      const { role, fingerprint } = await new Transport(options).hello({ signal });
+      results.push({ address, role, fingerprint, problem: null });
+    } catch (cause) {
+      signal.throwIfAborted();
+      results.push({ address, role: null, fingerprint: null, problem: messageOf(cause) });
     }
-  } finally {
-    await Deno.remove(runDir, { recursive: true });
   }
   return results;
 }
