@@ -5,14 +5,17 @@
  * @module
  */
 
+import { runOk } from "../os/process.ts";
 import { writeAll } from "../os/write_all.ts";
 
+/** Somebody may have to type into a window that the program opens. */
+const ASKPASS_DEADLINE_MS = 5 * 60_000;
 /** Longest answer, in bytes. */
 const MAX_ANSWER_BYTES = 4096;
 
 /** Where questions are asked. */
 export interface Asker {
-  /** The line that was typed, without surrounding blanks; null: the input has ended (Ctrl-D). */
+  /** The line that was typed, without surrounding blanks (a secret: as it is); null: the input has ended (Ctrl-D). */
   ask(question: string): Promise<string | null>;
 }
 
@@ -22,7 +25,7 @@ export function canAsk(): boolean {
 }
 
 /** Asks on the terminal of this process. `signal` ends a question that waits. */
-export function terminalAsker(signal: AbortSignal): Asker {
+export function terminalAsker(signal: AbortSignal, isSecret = false): Asker {
   const decoder = new TextDecoder();
   let typed = "";
   return {
@@ -35,11 +38,50 @@ export function terminalAsker(signal: AbortSignal): Asker {
         typed += decoder.decode(chunk.subarray(0, count), { stream: true });
       }
       const at = typed.indexOf("\n");
-      const line = typed.slice(0, at).trim();
+      const line = typed.slice(0, at);
       typed = typed.slice(at + 1);
-      return line;
+      return isSecret ? line : line.trim();
     },
   };
+}
+
+/**
+ * A password, typed without echo; without a terminal, from the program in SSH_ASKPASS, as ssh does.
+ *
+ * @throws {Error} when there is neither, or the input ended
+ */
+export async function askPassword(question: string, signal: AbortSignal): Promise<string> {
+  const program = Deno.env.get("SSH_ASKPASS") ?? "";
+  const isForced = Deno.env.get("SSH_ASKPASS_REQUIRE") === "force";
+  if (program !== "" && (isForced || !canAsk())) {
+    const { stdout } = await runOk([program, question], {
+      deadlineMs: ASKPASS_DEADLINE_MS,
+      signal,
+    });
+    return stdout.split("\n")[0] ?? "";
+  }
+  if (!canAsk()) {
+    throw new Error(`Cannot ask for the ${question}as there is no terminal: set SSH_ASKPASS`);
+  }
+  // Keeps Ctrl-C as a signal; line editing is ours.
+  Deno.stdin.setRaw(true, { cbreak: true });
+  try {
+    const answer = await terminalAsker(signal, true).ask(question);
+    await writeAll(Deno.stderr, new TextEncoder().encode("\n"));
+    if (answer === null) throw new Error("Cannot go on as no password was typed");
+    return edited(answer);
+  } finally {
+    Deno.stdin.setRaw(false);
+  }
+}
+
+/** What is left of typed characters after backspace (DEL or BS) and Ctrl-U. */
+export function edited(typed: string): string {
+  let text = "";
+  for (const char of typed.slice(typed.lastIndexOf("\x15") + 1)) {
+    text = char === "\x7f" || char === "\b" ? [...text].slice(0, -1).join("") : text + char;
+  }
+  return text;
 }
 
 /** `question [y/N]`; anything but y, yes, o, oui is no. */

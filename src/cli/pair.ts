@@ -35,7 +35,7 @@ import { fingerprintOfKey } from "../pairing/public_key.ts";
 import { RemoteHost } from "../pairing/remote_host.ts";
 import { DEFAULT_PATHS } from "../runtime/paths.ts";
 import { ownAddresses } from "../runtime/preflight.ts";
-import { type Asker, canAsk, confirm, terminalAsker } from "./ask.ts";
+import { type Asker, askPassword, canAsk, confirm, terminalAsker } from "./ask.ts";
 import { checkConfig } from "./check_config.ts";
 import { EXIT } from "./exit_codes.ts";
 
@@ -160,7 +160,13 @@ async function work(session: Session): Promise<number> {
     const command = [...program, "pair-peer"];
     const argv = contactCommand({ peer, port, knownHosts, identity: options.identity, command });
     const name = `${peer.user}@${peer.host}`;
-    there = await RemoteHost.open(argv, { clock: systemClock, signal: session.signal, name });
+    const { signal } = session;
+    there = await RemoteHost.open(argv, {
+      clock: systemClock,
+      signal,
+      name,
+      askPassword: () => askPassword(`sudo password of ${name}: `, signal),
+    });
     const request = {
       do: "inspect",
       config: session.configText,

@@ -5,7 +5,7 @@
  */
 
 import type { Config } from "../config/types.ts";
-import { generateKey } from "../heartbeat/key.ts";
+import { generateKey, keyFileText } from "../heartbeat/key.ts";
 import { messageOf } from "../os/errors.ts";
 import { withPeerLine } from "./authorized_keys.ts";
 import {
@@ -28,11 +28,6 @@ export interface BothHosts {
 /** Something failed; the message says what, and what became of the changes. */
 export class PairError extends Error {
   override readonly name = "PairError";
-}
-
-/** The text of a cluster key file, as `relais keygen` makes it too. */
-export function keyFileText(key: string): string {
-  return `# Cluster key of relais: the same file on both hosts, mode 600.\n${key}\n`;
 }
 
 /**

@@ -12,6 +12,9 @@ import { publicKeyOf } from "./public_key.ts";
 
 const SCAN_DEADLINE_MS = 20_000;
 
+/** What sudo over there writes to standard error when it wants the password of its user. */
+export const SUDO_PROMPT = "relais:sudo:password:";
+
 /** `[USER@]HOST` taken apart. */
 export interface Peer {
   readonly user: string;
@@ -81,7 +84,7 @@ export function contactCommand({ peer, port, knownHosts, identity, command }: {
     "EscapeChar=none",
     "LogLevel=ERROR",
   ];
-  const become = peer.user === "root" ? [] : ["sudo", "-n", "--"];
+  const become = peer.user === "root" ? [] : ["sudo", "-S", "-p", SUDO_PROMPT, "--"];
   return [
     ...["ssh", "-F", "none", "-T", "-p", String(port), "-l", peer.user],
     ...(identity === null ? [] : ["-i", identity]),

@@ -26,7 +26,7 @@ Deno.test("contactCommand() reads nobody's ssh configuration and believes one ke
   ) {
     assert.ok(argv.includes(setting), setting);
   }
-  const last = "sudo -n -- /usr/sbin/relais pair-peer";
+  const last = "sudo -S -p relais:sudo:password: -- /usr/sbin/relais pair-peer";
   assert.deepEqual(argv.slice(-3), ["--", "10.20.0.12", last]);
   assert.throws(() => contactCommand({ ...options, command: ["relais; reboot"] }), /Cannot run/);
 });

@@ -7,7 +7,10 @@
 import type { Clock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
 import { killChild, spawnTool } from "../os/process.ts";
+import { writeAll } from "../os/write_all.ts";
 import { ByteReader, CutStreamError } from "../replication/byte_reader.ts";
+import { passOnErrors } from "./pass_on_errors.ts";
+import { SUDO_PROMPT } from "./first_contact.ts";
 import {
   ANSWERS,
   type AnswerTo,
@@ -45,20 +48,30 @@ export class RemoteHost implements PairHost {
    *
    * @throws {Error} in words: no login, no relais there, another version
    */
-  static async open(argv: readonly string[], { clock, signal, name }: {
+  static async open(argv: readonly string[], { clock, signal, name, askPassword }: {
     readonly clock: Clock;
+    /** Asked when sudo over there wants the password of its user. */
+    readonly askPassword: () => Promise<string>;
     readonly signal: AbortSignal;
     /** `root@10.20.0.12`. */
     readonly name: string;
   }): Promise<RemoteHost> {
     const [tool = "", ...args] = argv;
-    const child = spawnTool(tool, { args, stdin: "piped", stdout: "piped", stderr: "inherit" });
+    const child = spawnTool(tool, { args, stdin: "piped", stdout: "piped", stderr: "piped" });
     const host = new RemoteHost(child, clock, signal);
+    const listening = passOnErrors(child.stderr, {
+      prompt: SUDO_PROMPT,
+      onPrompt: async () => await host.#send(await askPassword()),
+      write: (text) => writeAll(Deno.stderr, new TextEncoder().encode(text)),
+    });
+    // No password: sudo's input ends, and it says so.
+    listening.catch(() => host.#writer.close().catch(() => {}));
     try {
       await host.#greet(name);
       return host;
     } catch (cause) {
       await host.close();
+      await listening; // Why there was no password says more than what came of it.
       throw cause;
     }
   }
@@ -66,7 +79,7 @@ export class RemoteHost implements PairHost {
   async ask<Request extends PairRequest>(request: Request): Promise<AnswerTo<Request["do"]>> {
     let said: unknown;
     try {
-      await this.#writer.write(new TextEncoder().encode(`${JSON.stringify(request)}\n`));
+      await this.#send(JSON.stringify(request));
       said = JSON.parse(await this.#readLine());
     } catch (cause) {
       const why = cause instanceof CutStreamError || cause instanceof TypeError
@@ -90,6 +103,10 @@ export class RemoteHost implements PairHost {
     await this.#child.status;
     timer.abort();
     await this.#lines.cancel("done");
+  }
+
+  async #send(line: string): Promise<void> {
+    await this.#writer.write(new TextEncoder().encode(`${line}\n`));
   }
 
   async #readLine(): Promise<string> {
@@ -129,7 +146,7 @@ export class RemoteHost implements PairHost {
       return `Cannot find relais on ${name}: install the package there, or say where it is with --program`;
     }
     return `Cannot run relais pair-peer as ${name} as it ended with ${code}: ${log}. A user other than ` +
-      `root needs sudo without a password`;
+      `root needs sudo`;
   }
 }
 

@@ -103,7 +103,8 @@ class Decider {
   }
 
   async draft(): Promise<Draft> {
-    const { flags, found, words } = this.#options;
+    const { flags, found, words, dialogue } = this.#options;
+    await dialogue?.say(fill(words.found, { facts: describe(found) }));
     const cluster = await this.#decide({
       text: words.cluster,
       flag: "--name NAME",
@@ -158,10 +159,6 @@ class Decider {
   async #asked(): Promise<NetworkDraft[]> {
     const { found, words, dialogue } = this.#options;
     if (dialogue === null) return [];
-    const facts = found.networks.map((each) => shown(each));
-    const asterisk = found.asterisk ? ["Asterisk"] : [];
-    const said = [...facts, ...found.gateways, found.product, ...asterisk].join(", ");
-    await dialogue.say(fill(words.found, { facts: said }));
     const role = await this.#role();
     const networks: NetworkDraft[] = [];
     for (const own of found.networks) {
@@ -308,6 +305,17 @@ class Decider {
     }
     throw new NoAnswerError(words.nothing);
   }
+}
+
+function describe(found: Found): string {
+  const product = { xivo: ["XiVO"], wazo: ["Wazo"], none: [] }[found.product];
+  const routes = found.gateways.map((via) => `default via ${via}`);
+  const parts = [
+    ...[...found.networks.map(shown), ...routes, ...product],
+    ...[found.asterisk ? "Asterisk" : "", found.postgresql ? "PostgreSQL" : ""],
+    found.ha === null ? "" : `ha.conf (${found.ha.role})`,
+  ];
+  return parts.filter((part) => part !== "").join(", ");
 }
 
 function shown(own: FoundNetwork): string {

@@ -133,7 +133,7 @@ Deno.test("relais init asks on a terminal: Enter takes what was found, in Englis
   assert.equal(made.code, 0, made.stdout);
   assert.match(
     made.stdout,
-    /Found here: eth0 10\.20\.0\.11\/24, eth1 10\.30\.0\.11\/24, 10\.20\.0\.254/,
+    /Found here: eth0 10\.20\.0\.11\/24, eth1 10\.30\.0\.11\/24, default via 10\.20\.0\.254, Asterisk/,
   );
   assert.match(made.stdout, /must be an address in 10\.20\.0\.11\/24 \(got "10\.99\.0\.1"\)/);
   const config = parseConfig(await master.readFile(CONFIG_FILE));
