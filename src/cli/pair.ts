@@ -12,6 +12,7 @@ import { systemClock } from "../os/clock.ts";
 import { FileLock } from "../os/file_lock.ts";
 import { selfCommand } from "../os/self.ts";
 import { applyChanges, createPerformer, PairError, proveWays } from "../pairing/apply.ts";
+import { askpassEnvironment, AskpassServer } from "../pairing/askpass.ts";
 import {
   contactCommand,
   contactKnownHosts,
@@ -160,13 +161,7 @@ async function work(session: Session): Promise<number> {
     const command = [...program, "pair-peer"];
     const argv = contactCommand({ peer, port, knownHosts, identity: options.identity, command });
     const name = `${peer.user}@${peer.host}`;
-    const { signal } = session;
-    there = await RemoteHost.open(argv, {
-      clock: systemClock,
-      signal,
-      name,
-      askPassword: () => askPassword(`sudo password of ${name}: `, signal),
-    });
+    there = await logIn(session, { argv, name, folder, isRoot: peer.user === "root" });
     const request = {
       do: "inspect",
       config: session.configText,
@@ -199,6 +194,42 @@ async function work(session: Session): Promise<number> {
   } finally {
     await there?.close();
     await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** Opens the session. The password that ssh wanted is the first that sudo gets, where both want one. */
+async function logIn({ signal }: Session, { argv, name, folder, isRoot }: {
+  readonly argv: readonly string[];
+  readonly name: string;
+  /** Of this process only. */
+  readonly folder: string;
+  readonly isRoot: boolean;
+}): Promise<RemoteHost> {
+  const path = `${folder}/askpass`;
+  let typed: string | null = null;
+  // ssh itself can ask for one password. And only the compiled program can be started by ssh.
+  const isForced = Deno.env.get("SSH_ASKPASS_REQUIRE") === "force";
+  const isOurs = !isRoot && Deno.build.standalone && canAsk() && !isForced;
+  const server = !isOurs ? null : new AskpassServer(path, async (question) => {
+    const answer = await askPassword(question, signal);
+    // The passphrase of a key is not the password of the user.
+    if (/password/i.test(question)) typed = answer;
+    return answer;
+  });
+  try {
+    return await RemoteHost.open(argv, {
+      clock: systemClock,
+      signal,
+      name,
+      env: server === null ? {} : askpassEnvironment(Deno.execPath(), path),
+      askPassword: async () => {
+        const known = typed;
+        typed = null; // If it was wrong, sudo asks again, and so do we.
+        return known ?? await askPassword(`sudo password of ${name}: `, signal);
+      },
+    });
+  } finally {
+    await server?.close();
   }
 }
 

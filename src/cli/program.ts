@@ -8,6 +8,7 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { buildInfo } from "../build_info.ts";
 import { DATA_SET_NAMES, type DataSetName } from "../core/types.ts";
 import { writeAll } from "../os/write_all.ts";
+import { askpassMain } from "../pairing/askpass.ts";
 import { databaseWorkerMain } from "../replication/database_worker.ts";
 import { controlSocket, DEFAULT_PATHS, type Paths } from "../runtime/paths.ts";
 import { ownAddresses } from "../runtime/preflight.ts";
@@ -33,6 +34,9 @@ type Run = () => Promise<number>;
 
 /** Runs `args` (without the program's name) and returns the exit status. Never throws for a user's mistake. */
 export async function runCli(args: readonly string[], handle: DaemonHandle): Promise<number> {
+  // Started by ssh in the place of a terminal: all arguments are one question.
+  const askpass = Deno.env.get("RELAIS_ASKPASS") ?? "";
+  if (askpass !== "") return await report(() => askpassMain(askpass, args.join(" ")));
   // Not a verb for people: the part of relais that PostgreSQL knows as its own user.
   if (args[0] === "database-worker") return await databaseWorkerMain(args.slice(1));
   // Nor this: what `relais pair` runs on the other host, within the session of an administrator.

@@ -181,7 +181,7 @@ function authorizeChanges(on: Side, facts: BothFacts, config: Config): PlannedCh
     const line = lineFor({ on, facts, config, identity });
     if (withPeerLine(own.authorizedKeys, line) === own.authorizedKeys) return [];
   }
-  const what = found === 0 ? "one line" : `one line instead of ${found}`;
+  const what = found === 0 ? "one line" : `one line in the place of ${found} older`;
   const text = `edit     ${own.places.authorizedKeys}: ${what}, by which the other host may run ` +
     `"${own.command.join(" ")}" and nothing else`;
   return [{ on, change: { kind: "authorize" }, text }];

@@ -48,8 +48,10 @@ export class RemoteHost implements PairHost {
    *
    * @throws {Error} in words: no login, no relais there, another version
    */
-  static async open(argv: readonly string[], { clock, signal, name, askPassword }: {
+  static async open(argv: readonly string[], { clock, signal, name, askPassword, env }: {
     readonly clock: Clock;
+    /** Added to ssh's environment. */
+    readonly env: Readonly<Record<string, string>>;
     /** Asked when sudo over there wants the password of its user. */
     readonly askPassword: () => Promise<string>;
     readonly signal: AbortSignal;
@@ -57,7 +59,8 @@ export class RemoteHost implements PairHost {
     readonly name: string;
   }): Promise<RemoteHost> {
     const [tool = "", ...args] = argv;
-    const child = spawnTool(tool, { args, stdin: "piped", stdout: "piped", stderr: "piped" });
+    const stdio = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
+    const child = spawnTool(tool, { args, env: { ...env }, ...stdio });
     const host = new RemoteHost(child, clock, signal);
     const listening = passOnErrors(child.stderr, {
       prompt: SUDO_PROMPT,

@@ -14,6 +14,8 @@ import type { z } from "zod";
 
 /** How long the administrator on the other host may think before he agrees. */
 const IDLE_MS = 30 * 60_000;
+/** Once something is changed nobody thinks: the other host tries its way, then keeps or takes back. */
+const PENDING_IDLE_MS = 12 * 60_000;
 
 /** What {@linkcode servePairing} works with. */
 export interface ServeOptions {
@@ -36,10 +38,22 @@ export async function servePairing(options: ServeOptions): Promise<boolean> {
   try {
     await say(options.greeting);
     if (host === null) return false;
-    const lines = new ByteReader(input, { clock, idleMs: IDLE_MS, signal });
+    const late = new AbortController();
+    const lines = new ByteReader(input, {
+      clock,
+      idleMs: IDLE_MS,
+      signal: AbortSignal.any([signal, late.signal]),
+    });
     for (;;) {
-      const line = new TextDecoder().decode(await lines.readLine(MAX_PAIR_LINE_BYTES));
-      await say(await answer(host, line));
+      const inTime = new AbortController();
+      if (host.pending) {
+        clock.sleep(PENDING_IDLE_MS, inTime.signal).then(
+          () => late.abort(new Error("the other host says nothing any more")),
+          () => {}, // The line came.
+        );
+      }
+      const bytes = await lines.readLine(MAX_PAIR_LINE_BYTES).finally(() => inTime.abort());
+      await say(await answer(host, new TextDecoder().decode(bytes)));
     }
   } catch (cause) {
     if (!(cause instanceof CutStreamError)) warn(messageOf(cause));

@@ -193,7 +193,7 @@ Deno.test("relais pair: one command and one password make two hosts trust each o
 
   await master.exec(["rm", IDENTITY]);
   const renewed = ok(await pair.run("--yes"));
-  assert.match(renewed, /one line instead of 1/);
+  assert.match(renewed, /one line in the place of 1 older/);
   const lines = peerLines((await pair.trust(slave))[AUTHORIZED_KEYS]);
   assert.equal(lines.length, 1);
   assert.ok(!(there[AUTHORIZED_KEYS] ?? "").includes(lines[0]!), "the new key, not the old one");
