@@ -69,7 +69,7 @@ function readPrivately(path: string): string {
       throw new KeyError(`Cannot read the cluster key ${path}: ${messageOf(cause)}`, { cause });
     }
     throw new KeyError(
-      `Cannot read the cluster key as ${path} does not exist: make it with relais keygen and copy it to the other host`,
+      `Cannot read the cluster key as ${path} does not exist: relais pair makes it on both hosts (or relais keygen on one, and a copy)`,
       { cause },
     );
   }

@@ -60,30 +60,29 @@ export async function applyChanges(hosts: BothHosts, options: {
     await hosts.here.ask({ do: "keep" });
     return notes;
   } catch (cause) {
-    const rest = await takeBack(hosts);
-    const became = rest.length === 0
-      ? "Nothing is changed: what had been done was taken back."
-      : `What could not be taken back:\n${rest.map((text) => `  ${text}`).join("\n")}`;
+    const became = await takeBack(hosts);
     throw new PairError(`${doing} as: ${messageOf(cause)}\n${became}`, { cause });
   }
 }
 
-/** Undoes on both hosts; returns what stays, in words. */
-async function takeBack({ here, there }: BothHosts): Promise<string[]> {
+/** Undoes on both hosts; what became of it, in words. */
+async function takeBack({ here, there }: BothHosts): Promise<string> {
   const { failed } = await here.ask({ do: "undo" });
   const rest = failed.map((text) => `on this host: ${text}`);
-  if (there === null) return rest;
+  let isKnown = true;
   try {
-    const other = await there.ask({ do: "undo" });
-    return [...rest, ...other.failed.map((text) => `on the other host: ${text}`)];
-  } catch (cause) {
-    // Its relais takes everything back by itself when the session ends; nobody can see it do so.
-    return [
-      ...rest,
-      `on the other host: not known (${messageOf(cause)}); it takes its changes back by itself. ` +
-      `Look with: relais pair --dry-run`,
-    ];
+    const other = await there?.ask({ do: "undo" });
+    rest.push(...(other?.failed ?? []).map((text) => `on the other host: ${text}`));
+  } catch {
+    isKnown = false; // The session has ended, or is of no use any more.
   }
+  const stays = rest.length === 0
+    ? `Nothing is changed${isKnown ? "" : " on this host"}: what had been done was taken back.`
+    : `What could not be taken back:\n${rest.map((text) => `  ${text}`).join("\n")}`;
+  return isKnown
+    ? stays
+    : `${stays}\nThe other host takes its part back by itself, as the session ` +
+      `has ended; look with: relais pair --dry-run`;
 }
 
 /**

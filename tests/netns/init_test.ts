@@ -126,6 +126,10 @@ Deno.test("relais init asks on a terminal: Enter takes what was found, in Englis
   const gaveUp = await typed(master, [...answers, "no"]);
   assert.notEqual(gaveUp.code, 0);
   assert.deepEqual(written(master), [], "the input ended: nothing is left");
+  const argv = ["script", "-qec", `${RELAIS} init`, "/dev/null"];
+  const interrupted = await master.try(argv, { deadlineMs: DEADLINE_MS, stdin: "siege\n\x03" });
+  assert.notEqual(interrupted.code, 0);
+  assert.deepEqual(written(master), [], "Ctrl-C leaves nothing");
   const no = await typed(master, [...answers, "no", "-", "no"]);
   assert.notEqual(no.code, 0);
   assert.deepEqual(written(master), [], "no is no");

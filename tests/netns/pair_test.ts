@@ -1,6 +1,7 @@
 // relais pair between two hosts that have nothing but relais, sshd and one password.
 import assert from "node:assert/strict";
 import type { RunResult } from "../../src/os/process.ts";
+import type { HostProcess } from "../support/host_process.ts";
 import { Lab } from "../support/lab.ts";
 import type { TestHost } from "../support/host.ts";
 import { poll } from "../support/poll.ts";
@@ -76,6 +77,13 @@ class Pair implements AsyncDisposable {
     const env = { SSH_ASKPASS: "/root/askpass", SSH_ASKPASS_REQUIRE: "force" };
     const argv = [RELAIS, "pair", "--program", RELAIS, ...args];
     return await host.try(argv, { deadlineMs: DEADLINE_MS, env });
+  }
+
+  /** `relais pair` on the master, left running. */
+  start(...args: string[]): HostProcess {
+    const env = { SSH_ASKPASS: "/root/askpass", SSH_ASKPASS_REQUIRE: "force" };
+    const argv = [RELAIS, "pair", "--program", RELAIS, ...args];
+    return this.master.spawn(argv, { logFile: "/var/log/pair.log", env });
   }
 
   /** What pairing may change, as text; secrets included. */
@@ -311,4 +319,112 @@ Deno.test("relais pair: another configuration, another key and another host key 
   for (const path of [IDENTITY, KNOWN_HOSTS, KEY_FILE]) {
     assert.equal(master.exists(path), false, path);
   }
+});
+
+Deno.test("relais pair: ended while it tries the way, by signal or by force, it leaves nothing half done", async () => {
+  await using pair = await Pair.create();
+  const { master, slave } = pair;
+  const before = [await pair.trust(master), await pair.trust(slave)];
+  // The slave is slow to answer, after everything is changed on both hosts.
+  const wrapper = await slave.readFile(RELAIS);
+  const slow = wrapper.replace("\n", '\n[ "$1" != receive ] || sleep 600\n');
+  const untilChanged = async (): Promise<void> => {
+    await poll(() => slave.exists(CONFIG_FILE), {
+      deadlineMs: DEADLINE_MS,
+      what: "the last change on the slave",
+      instead: () => master.readFile("/var/log/pair.log"),
+    });
+  };
+  await slave.writeFile(RELAIS, slow, 0o755);
+  const asked = pair.start("--yes");
+  await untilChanged();
+  await asked.signal("SIGINT");
+  assert.notEqual((await asked.ended(DEADLINE_MS)).code, 0);
+  assert.match(
+    await master.readFile("/var/log/pair.log"),
+    /was asked to end \(SIGINT\)[^]*takes its part back/,
+  );
+  assert.deepEqual(await pair.trust(master), before[0]);
+  await poll(async () => (await pair.trust(slave))[CONFIG_FILE] === null, {
+    deadlineMs: DEADLINE_MS,
+    what: "the slave as it was",
+  });
+  assert.deepEqual(await pair.trust(slave), before[1]);
+
+  const killed = pair.start("--yes");
+  await untilChanged();
+  await killed.signal("SIGKILL");
+  await killed.ended(DEADLINE_MS);
+  await poll(async () => (await pair.trust(slave))[CONFIG_FILE] === null, {
+    deadlineMs: DEADLINE_MS,
+    what: "the slave as it was, by itself",
+  });
+  assert.deepEqual(await pair.trust(slave), before[1]);
+  // The killed one could take nothing back on its own host: the next one finds it and goes on.
+  await slave.writeFile(RELAIS, wrapper, 0o755);
+  const again = await poll(async () => {
+    const result = await pair.run("--yes");
+    return /another relais pair works/.test(result.stderr) ? null : result;
+  }, { deadlineMs: DEADLINE_MS, what: "the end of what the killed one had started" });
+  assert.match(ok(again), /Done\./);
+  assert.equal(peerLines((await pair.trust(master))[AUTHORIZED_KEYS]).length, 1);
+  assert.equal((await pair.trust(master))[KEY_FILE], (await pair.trust(slave))[KEY_FILE]);
+});
+
+Deno.test("relais pair asks on a terminal, and no is no", async () => {
+  await using pair = await Pair.create();
+  const { master, slave } = pair;
+  const before = [await pair.trust(master), await pair.trust(slave)];
+  const typed = async (lines: string): Promise<string> => {
+    const argv = ["script", "-qec", `${RELAIS} pair --program ${RELAIS}`, "/dev/null"];
+    const env = { SSH_ASKPASS: "/root/askpass", SSH_ASKPASS_REQUIRE: "force" };
+    const { stdout } = await master.try(argv, { deadlineMs: DEADLINE_MS, stdin: lines, env });
+    return stdout;
+  };
+  const doubted = await typed("n\n");
+  assert.match(doubted, /SHA256:[^]*Is it the same\? \[y\/N\][^]*was not confirmed/);
+  assert.equal(master.exists("/root/asked"), false, "no password for a host that nobody knows");
+  const refused = await typed("y\nn\n");
+  assert.match(refused, /Do this\? \[y\/N\][^]*nothing was changed/);
+  assert.deepEqual([await pair.trust(master), await pair.trust(slave)], before);
+  assert.match(await typed("y\ny\n"), /Done\./);
+  assert.equal(slave.exists(CONFIG_FILE), true);
+});
+
+Deno.test("relais pair as another user, with sudo, where sudo is installed", async () => {
+  await using pair = await Pair.create();
+  const { master, slave } = pair;
+  if (!slave.exists("/usr/bin/sudo")) {
+    console.log("    not checked: sudo is not installed here");
+    return;
+  }
+  await slave.exec([
+    "useradd",
+    "--create-home",
+    "--shell",
+    "/bin/sh",
+    "--password",
+    HASH,
+    "carol",
+  ]);
+  await slave.writeFile("/etc/sudoers", "carol ALL=(ALL) ALL\n", 0o440);
+  await slave.exec([
+    "sed",
+    "-i",
+    "s/^PermitRootLogin.*/PermitRootLogin prohibit-password/",
+    "/etc/ssh/sshd_config",
+  ]);
+  await slave.exec(["sh", "-c", "kill $(pidof -o %PPID /usr/sbin/sshd)"]);
+  slave.spawn(["/usr/sbin/sshd", "-D", "-e"], { logFile: "/var/log/sshd.log" });
+  const result = await poll(async () => {
+    const tried = await pair.run("--yes", "carol@10.20.0.12");
+    return /Cannot reach/.test(tried.stderr) ? null : tried;
+  }, { deadlineMs: DEADLINE_MS, what: "sshd with its new configuration" });
+  assert.match(ok(result), /Done\./);
+  assert.equal(
+    await master.readFile("/root/asked"),
+    "asked\nasked\n",
+    "ssh's and sudo's, by SSH_ASKPASS",
+  );
+  assert.equal(peerLines((await pair.trust(slave))[AUTHORIZED_KEYS]).length, 1);
 });
