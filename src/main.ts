@@ -35,11 +35,11 @@ handle.onDaemon = (): void => {
   Deno.addSignalListener("SIGUSR1", () => handle.daemon?.leaveForRestart());
 };
 
-handle.onReceive = (): void => {
+handle.onRequest = (verb): void => {
   // No signal forces: what waits in there has deadlines, and a swap of databases is never broken off.
   for (const name of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
     Deno.addSignalListener(name, () => {
-      handle.abort.abort(new Error(`Cannot go on as relais receive was asked to end (${name})`));
+      handle.abort.abort(new Error(`Cannot go on as ${verb} was asked to end (${name})`));
     });
   }
 };

@@ -27,6 +27,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   services: COMMON,
   replication: COMMON,
   health: COMMON,
+  setup: [...COMMON, "vip/iproute.ts", "vip/mark.ts"],
+  pairing: [...COMMON, "replication/", "heartbeat/key.ts", "build_info.ts"],
   runtime: [
     ...[
       "core/",

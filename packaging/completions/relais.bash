@@ -13,7 +13,7 @@ _relais() {
   if [[ $cur == = ]]; then cur=''
   elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD - 2]}; fi
   if ((COMP_CWORD == 1)); then
-    _relais_words 'daemon receive status switchover failback maintenance sync announce check-config keygen cleanup version -h --help -V --version'
+    _relais_words 'daemon receive status switchover failback maintenance sync announce init pair check-config keygen cleanup version -h --help -V --version'
     return
   fi
   case ${COMP_WORDS[1]} in
@@ -82,6 +82,33 @@ _relais() {
       --run-dir) _relais_paths -d; return ;;
     esac
     if [[ $cur == -* ]]; then _relais_words '--run-dir --json -h --help'
+    fi
+    ;;
+  init)
+    case $prev in
+      --config) _relais_paths -f; return ;;
+      --name) :; return ;;
+      --preset) _relais_words 'xivo wazo none'; return ;;
+      --master) :; return ;;
+      --slave) :; return ;;
+      --vip) :; return ;;
+      --gateway) :; return ;;
+      --prefix) :; return ;;
+      --interface) :; return ;;
+      --database) :; return ;;
+    esac
+    if [[ $cur == -* ]]; then _relais_words '--config --name --preset --master --slave --vip --gateway --prefix --interface --database --print --force --yes -h --help'
+    fi
+    ;;
+  pair)
+    case $prev in
+      --config) _relais_paths -f; return ;;
+      --key) _relais_paths -f; return ;;
+      --identity) _relais_paths -f; return ;;
+      --fingerprint) :; return ;;
+      --program) _relais_paths -f; return ;;
+    esac
+    if [[ $cur == -* ]]; then _relais_words '--config --key --identity --fingerprint --program --force --remove --local --dry-run --yes -h --help'
     fi
     ;;
   check-config)

@@ -18,8 +18,8 @@ export interface DaemonHandle {
   readonly abort: AbortController;
   /** Called before the daemon starts: install the signal listeners. */
   onDaemon?: () => void;
-  /** The same for `relais receive`, which is asked to end through {@linkcode abort} only. */
-  onReceive?: () => void;
+  /** The same for verbs that are asked to end through {@linkcode abort} only; `name` of the verb. */
+  onRequest?: (name: string) => void;
 }
 
 /** Runs the daemon to its end and returns the exit status. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { generateKey, KeyError } from "../heartbeat/key.ts";
+import { generateKey, KeyError, keyFileText } from "../heartbeat/key.ts";
 import { messageOf } from "../os/errors.ts";
 
 /**
@@ -13,8 +13,7 @@ import { messageOf } from "../os/errors.ts";
  * @throws {KeyError} when the file exists already or cannot be written
  */
 export async function keygen(path: string): Promise<void> {
-  const text =
-    `# Cluster key of relais: the same file on both hosts, mode 600.\n${generateKey()}\n`;
+  const text = keyFileText(generateKey());
   let file: Deno.FsFile;
   try {
     file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });

@@ -8,6 +8,7 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { buildInfo } from "../build_info.ts";
 import { DATA_SET_NAMES, type DataSetName } from "../core/types.ts";
 import { writeAll } from "../os/write_all.ts";
+import { askpassMain } from "../pairing/askpass.ts";
 import { databaseWorkerMain } from "../replication/database_worker.ts";
 import { controlSocket, DEFAULT_PATHS, type Paths } from "../runtime/paths.ts";
 import { ownAddresses } from "../runtime/preflight.ts";
@@ -17,10 +18,13 @@ import { cleanup } from "./cleanup.ts";
 import { ControlClient } from "./control_client.ts";
 import { daemon, type DaemonHandle } from "./daemon.ts";
 import { EXIT } from "./exit_codes.ts";
+import { init } from "./init.ts";
 import { keygen } from "./keygen.ts";
 import { maintenance } from "./maintenance.ts";
 import { move } from "./move.ts";
 import { receiveVerb } from "./receive.ts";
+import { pair } from "./pair.ts";
+import { pairPeer } from "./pair_peer.ts";
 import { report } from "./report.ts";
 import { status } from "./status.ts";
 import { sync } from "./sync.ts";
@@ -30,8 +34,13 @@ type Run = () => Promise<number>;
 
 /** Runs `args` (without the program's name) and returns the exit status. Never throws for a user's mistake. */
 export async function runCli(args: readonly string[], handle: DaemonHandle): Promise<number> {
+  // Started by ssh in the place of a terminal: all arguments are one question.
+  const askpass = Deno.env.get("RELAIS_ASKPASS") ?? "";
+  if (askpass !== "") return await report(() => askpassMain(askpass, args.join(" ")));
   // Not a verb for people: the part of relais that PostgreSQL knows as its own user.
   if (args[0] === "database-worker") return await databaseWorkerMain(args.slice(1));
+  // Nor this: what `relais pair` runs on the other host, within the session of an administrator.
+  if (args[0] === "pair-peer") return await report(() => pairPeer(handle));
   let chosen: Run | null = null;
   const program = createProgram(handle, (run) => {
     chosen = run;
@@ -65,6 +74,7 @@ export function createProgram(handle: DaemonHandle, choose: (run: Run) => void):
     new ControlClient(controlSocket(options));
   addDaemonVerbs(program, handle, choose);
   addClientVerbs(program, client, choose);
+  addSetupVerbs(program, handle, choose);
   addLocalVerbs(program, choose);
   return program;
 }
@@ -92,7 +102,7 @@ function addDaemonVerbs(program: Command, handle: DaemonHandle, choose: (run: Ru
     .passThroughOptions()
     .action((words: string[], options) =>
       choose(() => {
-        handle.onReceive?.();
+        handle.onRequest?.("relais receive");
         const { key, unitDir } = DEFAULT_PATHS;
         const paths = pathsOf({ ...options, key, unitDir });
         return receiveVerb({ words, paths, signal: handle.abort.signal });
@@ -142,6 +152,86 @@ function addClientVerbs(
     .addOption(runDirOption())
     .option("--json", "print the result as JSON")
     .action((options) => choose(() => announce(client(options), { json: !!options.json })));
+}
+
+function addSetupVerbs(program: Command, handle: DaemonHandle, choose: (run: Run) => void): void {
+  verb(program, "init", "write a first configuration from what is found here, and your answers")
+    .addOption(configOption())
+    .option("--name <name>", "of the pair of hosts")
+    .addOption(new Option("--preset <preset>", "product").choices(["xivo", "wazo", "none"]))
+    .addOption(
+      perNetwork(
+        "--master <network=address>",
+        "own address of the master (this host's may be left out)",
+      ),
+    )
+    .addOption(perNetwork("--slave <network=address>", "own address of the slave"))
+    .addOption(perNetwork("--vip <network=address>", "virtual IP"))
+    .addOption(
+      perNetwork(
+        "--gateway <network=address>",
+        "witness and default route of the VIP; NETWORK=- for none",
+      ),
+    )
+    .addOption(perNetwork("--prefix <network=length>", "prefix length"))
+    .addOption(
+      perNetwork("--interface <network=name>", "interface, if not the one with our address"),
+    )
+    .option("--database <name>", "PostgreSQL database to copy (without a preset)")
+    .option("--print", "write to standard output only")
+    .option("--force", "replace a configuration; the old one stays beside it")
+    .option("--yes", "ask nothing")
+    .action((options) =>
+      choose(() =>
+        init({
+          config: options.config,
+          flags: {
+            name: options.name ?? null,
+            preset: options.preset ?? null,
+            database: options.database ?? null,
+            master: options.master,
+            slave: options.slave,
+            vip: options.vip,
+            gateway: options.gateway,
+            prefix: options.prefix,
+            interface: options.interface,
+          },
+          force: !!options.force,
+          print: !!options.print,
+          yes: !!options.yes,
+        })
+      )
+    );
+  verb(program, "pair", "set up the trust between the two hosts: keys, host keys, cluster key")
+    .argument("[peer]", "[USER@]HOST; default: root at the other host's first address")
+    .addOption(configOption())
+    .addOption(keyOption())
+    .option("--identity <file>", "private key for this first contact")
+    .option("--fingerprint <text>", "what the peer's host key must be (SHA256:...)")
+    .option("--program <file>", "where relais is on both hosts, if not where this one is")
+    .option("--force", "replace another configuration or cluster key of the peer")
+    .option("--remove", "take the trust back, on both hosts")
+    .option("--local", "with --remove: on this host only")
+    .option("--dry-run", "show what would change, change nothing")
+    .option("--yes", "ask nothing")
+    .action((peer: string | undefined, options) =>
+      choose(() => {
+        handle.onRequest?.("relais pair");
+        return pair({
+          peer: peer ?? null,
+          config: options.config,
+          key: options.key,
+          identity: options.identity ?? null,
+          fingerprint: options.fingerprint ?? null,
+          program: options.program ?? null,
+          force: !!options.force,
+          yes: !!options.yes,
+          dryRun: !!options.dryRun,
+          remove: !!options.remove,
+          local: !!options.local,
+        }, handle.abort.signal);
+      })
+    );
 }
 
 function addLocalVerbs(program: Command, choose: (run: Run) => void): void {
@@ -222,6 +312,19 @@ function runDirOption(): Option {
 function unitDirOption(): Option {
   return new Option("--unit-dir <dir>", "where the drop-ins of the gate go")
     .default(DEFAULT_PATHS.unitDir).hideHelp();
+}
+
+/** An option that is given once for each network: `--vip voip=10.20.0.10`. */
+function perNetwork(flags: string, description: string): Option {
+  return new Option(flags, description).default(new Map(), "none")
+    .argParser((text, known: Map<string, string>) => {
+      const [, network, value] = /^([a-z][a-z0-9_-]{0,30})=(.+)$/.exec(text) ?? [];
+      if (network === undefined || value === undefined) {
+        throw new InvalidArgumentError("it is NETWORK=VALUE, such as voip=10.20.0.11.");
+      }
+      if (known.has(network)) throw new InvalidArgumentError(`${network} is given twice.`);
+      return new Map(known).set(network, value);
+    });
 }
 
 function waitOption(): Option {

@@ -13,6 +13,8 @@ const VERBS = [
   "maintenance",
   "sync",
   "announce",
+  "init",
+  "pair",
   "check-config",
   "keygen",
   "cleanup",
@@ -54,6 +56,9 @@ Deno.test("createProgram() chooses a verb for good arguments and runs none by it
       ["sync", "astdb", "--json"],
       ["check-config", "/x.toml", "--role", "slave", "--host"],
       ["receive", "rsync", "1", "master", "--server", "-x"],
+      ["init", "--slave", "voip=10.20.0.12", "--slave", "data=10.30.0.12", "--yes"],
+      ["pair", "admin@10.20.0.12", "--dry-run"],
+      ["pair", "--remove", "--local", "--yes"],
     ]
   ) {
     let count = 0;
@@ -73,6 +78,10 @@ Deno.test("relais ends with 64 and says what is wrong for arguments that it does
     [["switchover", "--wait", "soon"], /it is a number of seconds, 0 or more/],
     [["switchover", "--wait=-1"], /it is a number of seconds, 0 or more/],
     [["daemon", "--log-level", "loud"], /Allowed choices are debug/],
+    [["init", "--vip", "10.20.0.10"], /it is NETWORK=VALUE/],
+    [["pair", "-x@10.20.0.12", "--yes"], /unknown option/],
+    [["pair", "ROOT@10.20.0.12", "--yes"], /is not \[USER@\]HOST/],
+    [["pair"], /there is no terminal to ask on/],
   ];
   for (const [args, said] of wrong) {
     const { code, stdout, stderr } = await relais(...args);

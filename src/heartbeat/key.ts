@@ -25,6 +25,11 @@ export function generateKey(): string {
   return randomBytes(KEY_MIN_BYTES).toString("base64");
 }
 
+/** The text of a key file with this one key. */
+export function keyFileText(key: string): string {
+  return `# Cluster key of relais: the same file on both hosts, mode 600.\n${key}\n`;
+}
+
 /**
  * Reads the keys of `path`: one per line in base64 (or base64url), at least {@linkcode KEY_MIN_BYTES}
  * long when decoded, or in hexadecimal; empty lines and lines that begin with `#` are skipped.
@@ -64,7 +69,7 @@ function readPrivately(path: string): string {
       throw new KeyError(`Cannot read the cluster key ${path}: ${messageOf(cause)}`, { cause });
     }
     throw new KeyError(
-      `Cannot read the cluster key as ${path} does not exist: make it with relais keygen and copy it to the other host`,
+      `Cannot read the cluster key as ${path} does not exist: relais pair makes it on both hosts (or relais keygen on one, and a copy)`,
       { cause },
     );
   }

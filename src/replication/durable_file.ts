@@ -10,14 +10,20 @@ import { writeAll } from "../os/write_all.ts";
 /**
  * Replaces `path` by `text`: readers see the old or the new content, never a mixture.
  *
+ * @param mode of the new file, whatever the umask is; default: its owner only
  * @throws {Deno.errors.NotFound} when the directory does not exist, and what the disk says when full
  */
-export async function writeFileAtomically(path: string, text: string): Promise<void> {
+export async function writeFileAtomically(
+  path: string,
+  text: string,
+  mode = 0o600,
+): Promise<void> {
   const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
   try {
     const file = await Deno.open(temporary, { write: true, createNew: true, mode: 0o600 });
     try {
       await writeAll(file, new TextEncoder().encode(text));
+      if (mode !== 0o600) await Deno.chmod(temporary, mode);
       await file.sync();
     } finally {
       file.close();
