@@ -1,0 +1,91 @@
+# The lab as a whole. Sourced by `lab`; uses its variables.
+# shellcheck shell=bash
+
+cmd_up() {
+  local key tree src h
+  key=$(image_key); tree=$LAB_CACHE/$key; src=$tree.disks-$(disks_key)
+  if [ $# -gt 0 ]; then
+    src=$SNAPS/$key/$1
+    [ -d "$src" ] || die "Cannot boot from $1 as no disks of this image were saved under that name: lab save $1"
+  fi
+  cmd_down
+  cmd_build 2> >(grep -v '^lab: Built' >&2)
+  mkdir -p "$HOSTS" "$RUN" "$CGMNT"
+  echo "$tree" > "$RUN/tree"; echo "$key" > "$RUN/key"
+  for h in master slave; do
+    rm -rf "${HOSTS:?}/$h"; mkdir -p "$HOSTS/$h"
+    cp --sparse=always "$src/$h.img" "$HOSTS/$h/disk.img"
+  done
+  rm -rf "$HOSTS/phone"
+  mount -t cgroup2 cgroup2 "$CGMNT"; mkdir -p "$CG"
+  switch_up
+  bare_up gateway; bare_up watcher
+  host_start phone
+  cmd_boot master --no-wait
+  cmd_boot slave --no-wait
+  cmd_wait master; cmd_wait slave
+}
+
+cmd_down() {
+  local h m
+  [ -d "$RUN" ] || return 0
+  for h in master slave phone; do
+    [ ! -e "$CG/$h/cgroup.kill" ] || echo 1 > "$CG/$h/cgroup.kill"
+  done
+  for h in master slave phone; do
+    [ ! -e "$RUN/$h.mon" ] || wait_off "$h" 5 || {   # its monitor was killed: tidy up for it
+      net_down "$h" || true
+      cgroup_rm "$h"
+      rm -f "$RUN/$h.mon"; }
+    disk_umount "$h" || true
+  done
+  rmdir "$CG" 2>/dev/null || true
+  for m in "$NS"/*; do [ ! -e "$m" ] || { umount -l "$m" 2>/dev/null || true; rm -f "$m"; }; done
+  for _ in 1 2 3; do ! mountpoint -q "$CGMNT" || umount "$CGMNT" || sleep 0.2; done
+  rm -rf "${RUN:?}"/*.{pid,mon,cut,mute,split,console} "$RUN/ns"
+}
+
+cmd_purge() {
+  cmd_down
+  # Only what is ours, and never through a mount that would not go.
+  ! grep -qF " $LAB_DIR/" /proc/self/mountinfo || die "Cannot delete $LAB_DIR as something is still mounted in it"
+  rm -rf "${LAB_DIR:?}"/{hosts,snap,run,guard}
+  rmdir "$LAB_DIR" 2>/dev/null || true
+}
+
+# Holds the lab for one test run. When that ends, in whatever way, so does standard input.
+cmd_guard() {
+  mkdir -p "$LAB_DIR"
+  exec 8>>"$LAB_DIR/guard"
+  flock --nonblock 8 || die "Cannot use $LAB_DIR as another test run has it (pid $(tail -n1 "$LAB_DIR/guard")): wait for it or set LAB_DIR"
+  echo "$PPID" > "$LAB_DIR/guard"
+  trap '' HUP INT TERM                    # a Ctrl-C reaches the test run, whose end is told below
+  cmd_down                                # what a killed run with a killed guard left behind
+  echo ready
+  cat >/dev/null || true
+  cmd_purge
+}
+
+cmd_save() {
+  [ $# = 1 ] || die "Cannot save without a name: lab save SNAP"
+  need_up
+  local h d; d=$SNAPS/$(cat "$RUN/key")/$1
+  for h in master slave; do ! host_pid $h >/dev/null || cmd_off $h; done
+  rm -rf "$d.new"; mkdir -p "$d.new"
+  for h in master slave; do disk_umount $h; cp --sparse=always "$HOSTS/$h/disk.img" "$d.new/$h.img"; done
+  rm -rf "$d"; mv "$d.new" "$d"
+}
+
+cmd_status() {
+  lab_is_up || { echo "lab: down"; return 0; }
+  local h p s i f
+  echo "image: $(cat "$RUN/key")"
+  for h in master slave phone gateway watcher; do
+    case $h in
+      gateway|watcher) s=on ;;
+      *) if p=$(host_pid $h); then s="on (pid $p)"; ! host_frozen $h || s+=", frozen"; else s=off; fi ;;
+    esac
+    for i in eth0 eth1; do for f in cut mute split; do [ ! -e "$RUN/$h-$i.$f" ] || s+=", $i $f"; done; done
+    echo "$h: $s"
+  done
+}
