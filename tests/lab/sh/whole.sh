@@ -7,6 +7,7 @@ cmd_up() {
   if [ $# -gt 0 ]; then
     src=$SNAPS/$key/$1
     [ -d "$src" ] || die "Cannot boot from $1 as no disks of this image were saved under that name: lab save $1"
+    touch "$src"
   fi
   cmd_down
   cmd_build 2> >(grep -v '^lab: Built' >&2)
@@ -45,31 +46,43 @@ cmd_down() {
   rm -rf "${RUN:?}"/*.{pid,mon,cut,mute,split,console} "$RUN/ns"
 }
 
-cmd_purge() {
-  cmd_down
-  # Only what is ours, and never through a mount that would not go.
-  ! grep -qF " $LAB_DIR/" /proc/self/mountinfo || die "Cannot delete $LAB_DIR as something is still mounted in it"
-  rm -rf "${LAB_DIR:?}"/{hosts,snap,run,guard}
-  rmdir "$LAB_DIR" 2>/dev/null || true
+cmd_purge() { cmd_down; forget_disks; rm -rf "${LAB_DIR:?}"/{snap,guard,guard.log}; rmdir "$LAB_DIR"; }
+
+# Only what is ours, and never through a mount that would not go.
+forget_disks() {
+  ! grep -qF " $LAB_DIR/" /proc/self/mountinfo ||
+    die "Cannot delete the disks in $LAB_DIR as something is still mounted there"
+  rm -rf "${LAB_DIR:?}"/{hosts,run}
 }
 
 # Holds the lab for one test run. When that ends, in whatever way, so does standard input.
 cmd_guard() {
   mkdir -p "$LAB_DIR"
   exec 8>>"$LAB_DIR/guard"
-  flock --nonblock 8 || die "Cannot use $LAB_DIR as another test run has it (pid $(tail -n1 "$LAB_DIR/guard")): wait for it or set LAB_DIR"
+  flock --nonblock 8 || die "Cannot use $LAB_DIR as process $(cat "$LAB_DIR/guard") has it: wait for it or set LAB_DIR"
   echo "$PPID" > "$LAB_DIR/guard"
-  trap '' HUP INT TERM                    # a Ctrl-C reaches the test run, whose end is told below
+  trap '' HUP INT TERM PIPE               # they mean the test run, whose end is told below
   cmd_down                                # what a killed run with a killed guard left behind
   echo ready
+  exec >"$LAB_DIR/guard.log" 2>&1         # the test run's terminal may be gone by then
   cat >/dev/null || true
-  cmd_purge
+  sleep 0.2                               # its last commands die with it
+  cmd_down
+  forget_disks
+  # shellcheck disable=SC2012  # the names are the tests'
+  ls -1td "$SNAPS"/*/* 2>/dev/null | tail -n +3 | xargs -r rm -rf
+}
+
+cmd_saved() {
+  [ $# = 1 ] || die "Cannot look for disks without a name: lab saved SNAP"
+  [ -d "$SNAPS/$(image_key)/$1" ]
 }
 
 cmd_save() {
   [ $# = 1 ] || die "Cannot save without a name: lab save SNAP"
   need_up
-  local h d; d=$SNAPS/$(cat "$RUN/key")/$1
+  local h d
+  d=$SNAPS/$(cat "$RUN/key")/$1
   for h in master slave; do ! host_pid $h >/dev/null || cmd_off $h; done
   rm -rf "$d.new"; mkdir -p "$d.new"
   for h in master slave; do disk_umount $h; cp --sparse=always "$HOSTS/$h/disk.img" "$d.new/$h.img"; done
