@@ -57,7 +57,9 @@ export class LabGuard implements AsyncDisposable {
     const { code } = await this.#child.status;
     clearTimeout(late);
     if (code !== 0) {
-      throw new Error(`Cannot take the laboratory down: its guard exited with ${code}`);
+      throw new Error(
+        `Cannot take the laboratory down as its guard exited with ${code}: see ${this.#log}`,
+      );
     }
   }
 

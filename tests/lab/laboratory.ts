@@ -32,6 +32,8 @@ export const ROOT_PASSWORD = "lab";
 export interface LaboratoryOptions {
   /** Where it lives. Default: `LAB_DIR`, else a folder that belongs to this checkout alone. */
   readonly directory?: string;
+  /** It stays when this process ends, until `lab down`: for people to play with. Default: false. */
+  readonly stays?: boolean;
   /**
    * Disks to start from: those saved under this name or, when there are none, fresh ones that `make`
    * prepares and that are then saved. Let the name tell what it is made of: `relais-DIGEST`. The two
@@ -49,9 +51,10 @@ export class Laboratory implements AsyncDisposable {
   readonly master: LabHost;
   readonly slave: LabHost;
   readonly phone: LabMachine;
-  readonly #guard: LabGuard;
+  /** Null: the laboratory stays. */
+  readonly #guard: LabGuard | null;
 
-  private constructor(tool: LabTool, guard: LabGuard) {
+  private constructor(tool: LabTool, guard: LabGuard | null) {
     this.tool = tool;
     this.#guard = guard;
     this.master = new LabHost(tool, "master");
@@ -73,7 +76,8 @@ export class Laboratory implements AsyncDisposable {
       );
     }
     const tool = new LabTool(options.directory ?? defaultDirectory());
-    const laboratory = new Laboratory(tool, await LabGuard.start(tool));
+    const guard = options.stays === true ? null : await LabGuard.start(tool);
+    const laboratory = new Laboratory(tool, guard);
     try {
       await laboratory.#up(options.from);
     } catch (error) {
@@ -135,9 +139,9 @@ export class Laboratory implements AsyncDisposable {
     return { spawnPiped: (argv) => this.spawnBeside(name, argv) };
   }
 
-  /** Takes everything down and deletes the disks; harmless when repeated. */
+  /** Takes everything down and deletes the disks, unless it stays; harmless when repeated. */
   async close(): Promise<void> {
-    await this.#guard.close();
+    await this.#guard?.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -29,9 +29,11 @@ cmd_net() {
   local h=$1; shift
   number_of "$h" >/dev/null; need_up
   [ -e "$NS/$h" ] || { say "Cannot use the network of $h as it is off"; exit 255; }
+  # Back in the machine's mounts (descriptor 7), so that it holds none of the lab's.
   # shellcheck disable=SC2016  # the inner shell's
-  exec nsenter --net="$NS/$h" unshare --mount --propagation private \
-    sh -c 'mount -t sysfs -o ro sysfs /sys && exec setpriv --pdeathsig KILL "$@"' net "$@"
+  exec nsenter --net="$NS/$h" --mount=/proc/self/fd/7 unshare --mount --propagation private \
+    sh -c 'exec 7<&-; mount -t sysfs -o ro sysfs /sys && cd "$1" && shift && exec setpriv --pdeathsig KILL "$@"' \
+    net "$LAB_INSIDE" env -u LAB_INSIDE "$@"
 }
 
 cmd_push() {

@@ -11,14 +11,18 @@ cmd_up() {
   fi
   cmd_down
   cmd_build 2> >(grep -v '^lab: Built' >&2)
-  mkdir -p "$HOSTS" "$RUN" "$CGMNT"
+  mkdir -p "$HOSTS" "$RUN"
   echo "$tree" > "$RUN/tree"; echo "$key" > "$RUN/key"
   for h in master slave; do
     rm -rf "${HOSTS:?}/$h"; mkdir -p "$HOSTS/$h"
     cp --sparse=always "$src/$h.img" "$HOSTS/$h/disk.img"
   done
   rm -rf "$HOSTS/phone"
-  mount -t cgroup2 cgroup2 "$CGMNT"; mkdir -p "$CG"
+  keeper_start
+  "$SELF" __up
+}
+
+cmd___up() {
   switch_up
   bare_up gateway; bare_up watcher
   host_start phone
@@ -28,22 +32,28 @@ cmd_up() {
 }
 
 cmd_down() {
-  local h m
   [ -d "$RUN" ] || return 0
+  # A lab without its keeper still has processes: another one finds them.
+  keeper_pid >/dev/null || keeper_start
+  "$SELF" __down
+  keeper_end
+  rm -rf "${RUN:?}"
+}
+
+cmd___down() {
+  local h m
   for h in master slave phone; do
     [ ! -e "$CG/$h/cgroup.kill" ] || echo 1 > "$CG/$h/cgroup.kill"
   done
   for h in master slave phone; do
     [ ! -e "$RUN/$h.mon" ] || wait_off "$h" 5 || {   # its monitor was killed: tidy up for it
       net_down "$h" || true
-      cgroup_rm "$h"
       rm -f "$RUN/$h.mon"; }
+    cgroup_rm "$h"
     disk_umount "$h" || true
   done
   rmdir "$CG" 2>/dev/null || true
   for m in "$NS"/*; do [ ! -e "$m" ] || { umount -l "$m" 2>/dev/null || true; rm -f "$m"; }; done
-  for _ in 1 2 3; do ! mountpoint -q "$CGMNT" || umount "$CGMNT" || sleep 0.2; done
-  rm -rf "${RUN:?}"/*.{pid,mon,cut,mute,split,console} "$RUN/ns"
 }
 
 cmd_purge() { cmd_down; forget_disks; rm -rf "${LAB_DIR:?}"/{snap,guard,guard.log}; rmdir "$LAB_DIR"; }
@@ -52,7 +62,7 @@ cmd_purge() { cmd_down; forget_disks; rm -rf "${LAB_DIR:?}"/{snap,guard,guard.lo
 forget_disks() {
   ! grep -qF " $LAB_DIR/" /proc/self/mountinfo ||
     die "Cannot delete the disks in $LAB_DIR as something is still mounted there"
-  rm -rf "${LAB_DIR:?}"/{hosts,run}
+  rm -rf "${HOSTS:?}"
 }
 
 # Holds the lab for one test run. When that ends, in whatever way, so does standard input.
@@ -70,7 +80,7 @@ cmd_guard() {
   cmd_down
   forget_disks
   # shellcheck disable=SC2012  # the names are the tests'
-  ls -1td "$SNAPS"/*/* 2>/dev/null | tail -n +3 | xargs -r rm -rf
+  { ls -1td "$SNAPS"/*/* 2>/dev/null || true; } | tail -n +3 | xargs -r rm -rf
 }
 
 cmd_saved() {
@@ -90,7 +100,11 @@ cmd_save() {
 }
 
 cmd_status() {
-  lab_is_up || { echo "lab: down"; return 0; }
+  keeper_pid >/dev/null || { echo "lab: down"; return 0; }
+  "$SELF" __status
+}
+
+cmd___status() {
   local h p s i f
   echo "image: $(cat "$RUN/key")"
   for h in master slave phone gateway watcher; do
