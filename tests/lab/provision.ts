@@ -46,7 +46,7 @@ export async function preparePbx(laboratory: Laboratory): Promise<void> {
   // The slave's was installed with it, too, and has its own host's tables.
   await createXivoDatabase((database, script) => sql(slave, database, script), {
     address: laboratory.address("slave"),
-    users: 1,
+    users: 50,
     rows: 1,
   });
   for (const host of laboratory.hosts) {

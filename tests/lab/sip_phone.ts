@@ -6,10 +6,11 @@
  */
 
 import { fileURLToPath } from "node:url";
-import type { RunResult } from "../../src/os/process.ts";
 import { HostProcess } from "../support/host_process.ts";
 import { poll } from "../support/poll.ts";
+import { HeldCall } from "./held_call.ts";
 import type { Laboratory } from "./laboratory.ts";
+import { endSipp, shortMessages, type SipMessage } from "./sipp.ts";
 import { type Extension, passwordOf } from "./telephony.ts";
 
 const SCENARIOS = ["register", "answer", "call"] as const;
@@ -18,16 +19,6 @@ const FOLDER = "/root/sip";
 const EXPIRES_S = 7200;
 /** Retransmissions of RFC 3261 take 32 s; a phone gives up sooner. */
 const ANSWER_DEADLINE_S = 12;
-
-/** A SIP message that a phone sent or received, from SIPp's log. */
-export interface SipMessage {
-  /** Seconds since 1970, by the machine's clock. */
-  readonly atS: number;
-  readonly direction: "sent" | "received";
-  readonly callId: string;
-  /** First line: `INVITE sip:… SIP/2.0`, `SIP/2.0 200 OK`. */
-  readonly text: string;
-}
 
 /** A telephone with a number and an address of its own (by port). */
 export class SipPhone implements AsyncDisposable {
@@ -94,8 +85,10 @@ export class SipPhone implements AsyncDisposable {
   /** It is unplugged: answers no more, and hangs up nothing. */
   async stopAnswering(): Promise<void> {
     if (this.#answering === null) return;
-    await end(this.#answering);
+    await endSipp(this.#answering);
     this.#answering = null;
+    const listening = ["sh", "-c", `! ss -Hlnu | grep -q ":${this.port} "`];
+    await this.#laboratory.phone.until(listening, { deadlineMs: 20_000, what: "its port free" });
   }
 
   /** What it sent and received while it answers (from its last start on). */
@@ -215,112 +208,6 @@ export class SipPhone implements AsyncDisposable {
   }
 
   async #read(log: string): Promise<SipMessage[]> {
-    return shortMessages(await this.#laboratory.phone.try(["cat", log]));
+    return shortMessages((await this.#laboratory.phone.try(["cat", log])).stdout);
   }
-}
-
-/** How a call is seen and reached. */
-interface CallHandle {
-  readonly callId: string;
-  readonly port: number;
-  readonly messages: () => Promise<readonly SipMessage[]>;
-  readonly errors: () => Promise<string>;
-}
-
-/** A call that a phone of the laboratory began. */
-export class HeldCall {
-  readonly #laboratory: Laboratory;
-  readonly #process: HostProcess;
-  readonly #handle: CallHandle;
-
-  constructor(laboratory: Laboratory, process: HostProcess, handle: CallHandle) {
-    this.#laboratory = laboratory;
-    this.#process = process;
-    this.#handle = handle;
-  }
-
-  /** It goes on: nobody hung up (no BYE, no error). */
-  get running(): boolean {
-    return this.#process.running;
-  }
-
-  /** What the calling phone sent and received. */
-  async messages(): Promise<readonly SipMessage[]> {
-    return await this.#handle.messages();
-  }
-
-  /** Waits until the other phone has answered; rejects with the server's word when it does not. */
-  async untilTalking(): Promise<void> {
-    await poll(async () => {
-      const ended = !this.running;
-      const answered = (await this.messages()).some(({ text }) => text.startsWith("ACK sip:10."));
-      if (answered && !ended) return true;
-      if (ended) throw new Error(`Cannot talk as the call has ended: ${await this.#why()}`);
-      return false;
-    }, {
-      deadlineMs: 1000 * ANSWER_DEADLINE_S,
-      everyMs: 100,
-      what: "an answer to the call",
-      instead: () => this.#why(),
-    });
-  }
-
-  /**
-   * Hangs up in order: the server must answer the BYE, which proves that it still knew the call.
-   *
-   * @throws {Error} when the call had ended before or the BYE is not answered
-   */
-  async hangUp(): Promise<void> {
-    const { callId, port } = this.#handle;
-    const target = `UDP:${this.#laboratory.address("phone")}:${port}`;
-    await this.#laboratory.phone.exec(["socat", "-t0", "-", target], {
-      stdin: infoRequest(callId),
-    });
-    const { code } = await this.#process.ended(1000 * ANSWER_DEADLINE_S);
-    if (code !== 0) throw new Error(`Cannot hang up in order: ${await this.#why()}`);
-  }
-
-  /** The phone loses its power; harmless when the call has ended. */
-  async abandon(): Promise<void> {
-    await end(this.#process);
-  }
-
-  async #why(): Promise<string> {
-    const last = (await this.messages()).slice(-3).map(({ direction, text }) =>
-      `${direction} ${text}`
-    );
-    return [...last, (await this.#handle.errors()).trim()].filter((part) => part !== "").join("; ");
-  }
-}
-
-/** What tells the scenario `call.xml` that its user wants to hang up. SIPp looks at the Call-ID only. */
-function infoRequest(callId: string): string {
-  return [
-    "INFO sip:user@phone SIP/2.0",
-    "Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKuser",
-    "From: <sip:user@phone>;tag=user",
-    "To: <sip:user@phone>",
-    `Call-ID: ${callId}`,
-    "CSeq: 1 INFO",
-    "Content-Length: 0",
-    "",
-    "",
-  ].join("\r\n");
-}
-
-/** `DATE\tTIME\tEPOCH\tS|R\tCALL-ID\tCSEQ\tFIRST-LINE`, as SIPp's -trace_shortmsg writes it. */
-function shortMessages({ stdout }: RunResult): SipMessage[] {
-  return stdout.split("\n").map((line) => line.split("\t")).filter((parts) => parts.length >= 6)
-    .map((parts) => ({
-      atS: Number(parts[2]),
-      direction: parts[3] === "S" ? "sent" : "received",
-      callId: parts[4]!,
-      text: parts.at(-1)!.trim(),
-    }));
-}
-
-/** SIGKILL to the starter: what it started inside the machine dies with it. */
-async function end(process: HostProcess): Promise<void> {
-  process.killStarter();
-  await process.ended(20_000);
 }

@@ -6,6 +6,7 @@
  */
 
 import assert from "node:assert/strict";
+import { poll } from "../support/poll.ts";
 import { TempDirectory } from "../support/temp_directory.ts";
 import type { LabHost } from "./lab_host.ts";
 import { Laboratory } from "./laboratory.ts";
@@ -56,11 +57,7 @@ Deno.test("a registered phone is callable on the other host with a copy of the a
   const dropped = await caller.call("1001");
   await asterisk(master, "channel request hangup all");
   await assert.rejects(dropped.hangUp(), /Cannot hang up in order/);
-  assert.ok(
-    (await dropped.messages()).some(({ direction, text }) =>
-      direction === "received" && text.startsWith("BYE ")
-    ),
-  );
+  assert.equal(await dropped.wasDropped(), true);
 
   // What relais will do, by hand.
   await outside.mark("move");
@@ -72,10 +69,10 @@ Deno.test("a registered phone is callable on the other host with a copy of the a
   await outside.untilHolder("slave", { deadlineMs: DEADLINE_MS });
   await outside.untilSip(DEADLINE_MS);
   assert.equal(laboratory.hostOf(await outside.phoneArp()), "slave");
-  const registrations = (await called.messages()).filter(({ text }) => text.startsWith("REGISTER"));
-  assert.deepEqual(registrations, [], "nobody registered again");
+  // The called phone only answers: SIPp's scenario cannot register.
+  assert.deepEqual(await contacts(slave, "1001"), [`sip:1001@10.20.0.50:${called.port}`]);
   await caller.untilCallable("1001", DEADLINE_MS);
-  assert.equal(await called.callsReceived(), 4);
+  assert.ok(await called.callsReceived() >= 4);
 
   const seen = await outside.seen("move");
   assert.ok(seen.outageMs.vip > 0 && seen.outageMs.sip > 0, JSON.stringify(seen));
@@ -86,10 +83,9 @@ Deno.test("a registered phone is callable on the other host with a copy of the a
   // Both hold it: an observer must notice.
   await outside.mark("two holders");
   await mount(master, laboratory.vip());
-  await outside.watcher.untilUp("arp", { deadlineMs: DEADLINE_MS });
-  const two = async (): Promise<boolean> => (await outside.seen("two holders")).answeredByTwo > 0;
-  for (let look = 0; look < 100 && !await two(); look++) {
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  assert.ok(await two(), "two holders were noticed");
+  await poll(async () => (await outside.seen("two holders")).answeredByTwo > 0, {
+    deadlineMs: DEADLINE_MS,
+    everyMs: 100,
+    what: "two answers to one ARP request",
+  });
 });
