@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build check test test-unit test-netns demo demo-figures fmt clean
+.PHONY: help setup build check test test-unit test-netns test-lab lab lab-down demo demo-figures fmt clean
 MAKEFLAGS += --no-print-directory
 
 T := packaging/toolchain
@@ -30,6 +30,16 @@ test-unit: setup ## Unit tests, scenarios, architecture
 
 test-netns: build ## The real binary between hosts in network namespaces (root)
 	@$(T)/test.sh netns
+
+test-lab: build ## Two Debian hosts with systemd, PostgreSQL, Asterisk and a phone (root)
+	@$(T)/test.sh lab
+
+lab: build ## The same two hosts to play with: boots them and leaves them running (root)
+	@$(T)/setup.sh lab
+	@$(DENO) run -A tests/lab/main.ts
+
+lab-down: ## Ends what make lab left running
+	@tests/lab/lab down
 
 demo: build ## Two hosts, one dies, the telephones stay (root; KEEP=1 leaves it running)
 	@$(DENO) run -A tests/demo/main.ts

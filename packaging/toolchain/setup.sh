@@ -1,6 +1,7 @@
 #!/bin/bash
 # Brings a fresh Debian machine (Node, npm, make, root) to where everything builds and tests:
 # the programs that relais drives, and the pinned Deno. Quick when nothing is missing.
+# With the argument "lab" also what the laboratory of two Debian hosts needs (tests/lab/README.md).
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -10,6 +11,13 @@ wanted=(
   zstd=zstd conntrack=conntrack sqlite3=sqlite3 tcpdump=tcpdump unshare=util-linux
   runuser=util-linux git=git
 )
+
+if [[ ${1:-} == lab ]]; then
+  wanted+=(
+    mmdebstrap=mmdebstrap mkfs.ext4=e2fsprogs losetup=mount perl=perl-base bridge=iproute2
+    flock=util-linux setpriv=util-linux ps=procps
+  )
+fi
 
 packages_missing() {
   local entry

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs the stages named as arguments (build check unit netns), each to its end, and sums up.
+# Runs the stages named as arguments (build check unit netns lab), each to its end, and sums up.
 # The last line is "N passed, N failed": tests as `deno test` counted them, and a stage that broke
 # otherwise counts as one failed. Exit status 0 only if nothing failed.
 set -uo pipefail
@@ -62,6 +62,17 @@ stage_netns() {
     return
   fi
   run_tests netns 3600 tests/netns tests/binary
+}
+
+stage_lab() {
+  if [[ $(id -u) != 0 ]]; then
+    run_stage lab complain "Cannot test in the laboratory as you are not root: sudo make test-lab"
+    return
+  fi
+  # The hosts' image is built (or found in its cache) by itself, so that no test waits for it.
+  run_stage lab "$toolchain/setup.sh" lab && run_stage lab timeout 1800 tests/lab/lab build || return
+  rm -f "$results/lab.json"
+  run_tests lab 5400 tests/lab
 }
 
 # A missing toolchain would only break every other stage.

@@ -36,7 +36,7 @@ export class ArpEar {
   }
 
   /** Starts to listen; returns when it does. */
-  static async start(host: TestHost): Promise<ArpEar> {
+  static async start(host: Pick<TestHost, "spawnPiped">): Promise<ArpEar> {
     const script = fileURLToPath(new URL("./arp_ear_main.ts", import.meta.url));
     const deno = [Deno.execPath(), "run", "--no-check", "--allow-all", "--quiet"];
     const ear = new ArpEar(host.spawnPiped([...deno, script, "eth0"]));

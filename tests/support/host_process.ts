@@ -4,6 +4,7 @@
  * @module
  */
 
+import { killChild } from "../../src/os/process.ts";
 import { childrenOf, signalPid } from "./process_table.ts";
 import { poll } from "./poll.ts";
 
@@ -58,6 +59,11 @@ export class HostProcess {
     if (this.#status !== null) return false;
     const pid = await this.pid();
     return pid > 0 && signalPid(pid, signal);
+  }
+
+  /** Kills what started the command; the command ends with it. Harmless when it has ended. */
+  killStarter(): void {
+    if (this.#status === null) killChild(this.#starter);
   }
 
   /**

@@ -46,7 +46,10 @@ export class Observer {
   }
 
   /** Starts asking `targets` from `host`; returns when the first requests are on their way. */
-  static async start(host: TestHost, targets: readonly ProbeTarget[]): Promise<Observer> {
+  static async start(
+    host: Pick<TestHost, "spawnPiped">,
+    targets: readonly ProbeTarget[],
+  ): Promise<Observer> {
     const script = fileURLToPath(new URL("./observer_main.ts", import.meta.url));
     const deno = [Deno.execPath(), "run", "--no-check", "--allow-all", "--quiet"];
     const observer = new Observer(

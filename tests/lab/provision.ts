@@ -1,0 +1,108 @@
+/**
+ * From two fresh Debian hosts to a small PBX with relais.
+ *
+ * @module
+ */
+
+import {
+  type ConfigOptions,
+  FILE_PATHS,
+  relaisToml,
+  RETURN_PATH,
+} from "../support/relais_config.ts";
+import { REPOSITORY } from "../support/shown_paths.ts";
+import { createXivoDatabase } from "../support/xivo_database.ts";
+import type { LabHost } from "./lab_host.ts";
+import type { Laboratory } from "./laboratory.ts";
+import { configureAsterisk } from "./telephony.ts";
+
+/** What `make repo` makes: a signed flat archive with the package. */
+export const REPOSITORY_FOLDER = `${REPOSITORY}/dist/repo`;
+/** Where it lies on the hosts. */
+const HOST_REPOSITORY = "/srv/relais-repo";
+const INSTALL_DEADLINE_MS = 180_000;
+
+/** `[services]` for the laboratory's Asterisk. */
+export const ASTERISK_LINES: readonly string[] = [
+  'driver = "systemd"',
+  'units = ["asterisk.service"]',
+  "start_deadline_s = 60",
+  "stop_deadline_s = 30",
+  'health = { sip = "udp:127.0.0.1:5060", rise = 2, fall = 3, interval_ms = 500 }',
+];
+
+/** The configuration of both hosts: preset `none`, Asterisk, both networks with VIPs, all data sets. */
+export function labToml(options: ConfigOptions = {}): string {
+  return relaisToml({ services: ASTERISK_LINES, database: true, ...options });
+}
+
+/** What a PBX has before relais comes: Asterisk with two phones, the database, files; on both hosts. */
+export async function preparePbx(laboratory: Laboratory): Promise<void> {
+  await configureAsterisk(laboratory);
+  const { master, slave } = laboratory;
+  await createXivoDatabase((database, script) => sql(master, database, script), {
+    address: laboratory.address("master"),
+  });
+  // The slave's was installed with it, too, and has its own host's tables.
+  await createXivoDatabase((database, script) => sql(slave, database, script), {
+    address: laboratory.address("slave"),
+    users: 50,
+    rows: 1,
+  });
+  for (const host of laboratory.hosts) {
+    await host.exec(["mkdir", "-p", ...FILE_PATHS, RETURN_PATH]);
+    await host.exec(["chown", "asterisk:asterisk", RETURN_PATH]);
+  }
+  await master.writeFile(`${FILE_PATHS[0]}/queues.conf`, "; of the master\n");
+  await master.writeFile(`${FILE_PATHS[1]}/hello.txt`, "hello\n");
+}
+
+/** Runs an SQL script as PostgreSQL's superuser; returns the values without alignment. */
+export async function sql(host: LabHost, database: string, script: string): Promise<string> {
+  const psql = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database, "-f", "-"];
+  const argv = ["runuser", "-u", "postgres", "--", ...psql];
+  return await host.read(argv, { stdin: script, deadlineMs: INSTALL_DEADLINE_MS });
+}
+
+/**
+ * Installs relais as an administrator does: the archive's key, one line for apt, `apt-get install relais`.
+ * An archive that is already there is replaced: the next `apt-get upgrade` finds the newer package.
+ *
+ * @throws {Error} when `make repo` has not been run
+ */
+export async function installRelais(host: LabHost): Promise<void> {
+  await offerRelais(host);
+  await host.exec(["apt-get", "install", "-y", "relais"], { deadlineMs: INSTALL_DEADLINE_MS });
+}
+
+/** Puts the archive of `make repo` (or another folder) on a host and makes apt read it. */
+export async function offerRelais(host: LabHost, folder = REPOSITORY_FOLDER): Promise<void> {
+  const key = archiveKey(folder);
+  await host.push(folder, HOST_REPOSITORY);
+  await host.writeFile(
+    "/etc/apt/sources.list.d/relais.list",
+    `deb [signed-by=${HOST_REPOSITORY}/${key}] file:${HOST_REPOSITORY} ./\n`,
+  );
+  await host.exec(["apt-get", "update"], { deadlineMs: INSTALL_DEADLINE_MS });
+}
+
+/** The public key beside the packages: `….gpg` (binary) or `….asc`. */
+function archiveKey(folder: string): string {
+  let names: string[] = [];
+  try {
+    names = [...Deno.readDirSync(folder)].map(({ name }) => name);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  const key = names.find((name) => /\.(gpg|asc)$/.test(name) && name !== "Release.gpg");
+  if (key !== undefined) return key;
+  throw new Error(`Cannot install relais as ${folder} has no archive with its key: run: make repo`);
+}
+
+/**
+ * All that `make lab` does after the boot. The steps that concern relais come here with its package:
+ * {@linkcode installRelais} on both hosts, the configuration ({@linkcode labToml}), `relais pair`.
+ */
+export async function provision(laboratory: Laboratory): Promise<void> {
+  await preparePbx(laboratory);
+}
