@@ -4,7 +4,6 @@
  * @module
  */
 
-import { resolve } from "node:path";
 import { ConfigError, identifyRole, IdentityError, parseConfig } from "../config/load.ts";
 import { TRANSPORT_DEFAULTS } from "../config/defaults.ts";
 import type { Config } from "../config/types.ts";
@@ -12,67 +11,26 @@ import { systemClock } from "../os/clock.ts";
 import { FileLock } from "../os/file_lock.ts";
 import { selfCommand } from "../os/self.ts";
 import { applyChanges, createPerformer, PairError, proveWays } from "../pairing/apply.ts";
-import { askpassEnvironment, AskpassServer } from "../pairing/askpass.ts";
-import {
-  contactCommand,
-  contactKnownHosts,
-  parsePeer,
-  type Peer,
-  scanHostKey,
-} from "../pairing/first_contact.ts";
-import { pinnedKeys } from "../pairing/known_hosts.ts";
+import { contactCommand, contactKnownHosts, parsePeer } from "../pairing/first_contact.ts";
 import { LocalHost } from "../pairing/local_host.ts";
 import { PAIR_LOCK } from "../pairing/places.ts";
-import {
-  addressesOf,
-  type BothFacts,
-  nameOf,
-  type Plan,
-  planPairing,
-  planRemoval,
-} from "../pairing/plan.ts";
+import { type BothFacts, nameOf, type Plan, planPairing, planRemoval } from "../pairing/plan.ts";
 import type { HostFacts } from "../pairing/protocol.ts";
 import { fingerprintOfKey } from "../pairing/public_key.ts";
-import { RemoteHost } from "../pairing/remote_host.ts";
+import type { RemoteHost } from "../pairing/remote_host.ts";
 import { DEFAULT_PATHS } from "../runtime/paths.ts";
 import { ownAddresses } from "../runtime/preflight.ts";
-import { type Asker, askPassword, canAsk, confirm, terminalAsker } from "./ask.ts";
+import { canAsk, confirm, terminalAsker } from "./ask.ts";
 import { checkConfig } from "./check_config.ts";
 import { EXIT } from "./exit_codes.ts";
-
-/** Options of the verb. */
-export interface PairOptions {
-  /** `[USER@]HOST`; null: root at the other host's first address. */
-  readonly peer: string | null;
-  readonly config: string;
-  readonly key: string;
-  /** A private key for the first contact. */
-  readonly identity: string | null;
-  /** What the other host's key must be. */
-  readonly fingerprint: string | null;
-  /** Where relais is on both hosts; null: where it is here. */
-  readonly program: string | null;
-  readonly force: boolean;
-  readonly yes: boolean;
-  readonly dryRun: boolean;
-  readonly remove: boolean;
-  readonly local: boolean;
-}
-
-/** A mistake in the arguments, or a fact that is missing. */
-class UsageError extends Error {}
-
-/** What the parts of the verb share. */
-interface Session {
-  readonly options: PairOptions;
-  readonly asker: Asker;
-  readonly signal: AbortSignal;
-  readonly here: LocalHost;
-  readonly facts: HostFacts;
-  /** Null: there is none here; good enough to remove. */
-  readonly config: Config | null;
-  readonly configText: string | null;
-}
+import { logIn, peerOf, trustedHostKey } from "./pair_contact.ts";
+import {
+  type PairOptions,
+  type Session,
+  UsageError,
+  whatToLookAt,
+  whatToUnpin,
+} from "./pair_session.ts";
 
 /** Runs the verb and returns the exit status. */
 export async function pair(options: PairOptions, signal: AbortSignal): Promise<number> {
@@ -197,42 +155,6 @@ async function work(session: Session): Promise<number> {
   }
 }
 
-/** Opens the session. The password that ssh wanted is the first that sudo gets, where both want one. */
-async function logIn({ signal }: Session, { argv, name, folder, isRoot }: {
-  readonly argv: readonly string[];
-  readonly name: string;
-  /** Of this process only. */
-  readonly folder: string;
-  readonly isRoot: boolean;
-}): Promise<RemoteHost> {
-  const path = `${folder}/askpass`;
-  let typed: string | null = null;
-  // ssh itself can ask for one password. And only the compiled program can be started by ssh.
-  const isForced = Deno.env.get("SSH_ASKPASS_REQUIRE") === "force";
-  const isOurs = !isRoot && Deno.build.standalone && canAsk() && !isForced;
-  const server = !isOurs ? null : new AskpassServer(path, async (question) => {
-    const answer = await askPassword(question, signal);
-    // The passphrase of a key is not the password of the user.
-    if (/password/i.test(question)) typed = answer;
-    return answer;
-  });
-  try {
-    return await RemoteHost.open(argv, {
-      clock: systemClock,
-      signal,
-      name,
-      env: server === null ? {} : askpassEnvironment(Deno.execPath(), path),
-      askPassword: async () => {
-        const known = typed;
-        typed = null; // If it was wrong, sudo asks again, and so do we.
-        return known ?? await askPassword(`sudo password of ${name}: `, signal);
-      },
-    });
-  } finally {
-    await server?.close();
-  }
-}
-
 /** Shows the plan, asks, carries it out. */
 async function finish(session: Session, { plan, there, thereFacts, proof }: {
   readonly plan: Plan;
@@ -302,70 +224,6 @@ async function prove(
 ): Promise<void> {
   if (config === null) return;
   for (const line of await proveWays(hosts, both, config)) console.log(line);
-}
-
-/**
- * The key of the peer's sshd, as far as it may be believed: it is pinned already, or is the one that was
- * named, or somebody compared it.
- */
-async function trustedHostKey(session: Session, peer: Peer, port: number): Promise<string> {
-  const { options, facts, config, asker } = session;
-  const hostKey = await scanHostKey(peer.host, port);
-  const found = fingerprintOfKey(hostKey);
-  if (options.fingerprint !== null) {
-    if (options.fingerprint === found) return hostKey;
-    throw new PairError(
-      `Cannot trust ${peer.host} as its host key is ${found}, not ${options.fingerprint}`,
-    );
-  }
-  const others = config === null
-    ? []
-    : (["master", "slave"] as const).filter((role) => role !== facts.role).flatMap((role) =>
-      addressesOf(config, role)
-    );
-  const pinned = pinnedKeys(facts.knownHosts, { addresses: [...others, peer.host], port });
-  if (pinned.length === 1 && pinned[0] === hostKey) return hostKey;
-  if (pinned.length > 0) {
-    throw new PairError(
-      `Cannot trust ${peer.host} as its host key is ${found}, and another one is pinned in ` +
-        `${facts.places.knownHosts}. If the host was installed anew, compare the fingerprint there ` +
-        `(ssh-keygen -lf ${facts.places.hostKey}), then say --fingerprint ${found}`,
-    );
-  }
-  console.log(`Host key of ${peer.host}: ${found} (ed25519)`);
-  console.log(`Compare with: ssh-keygen -lf ${facts.places.hostKey} there.`);
-  if (options.yes || await confirm(asker, "Is it the same?")) return hostKey;
-  throw new PairError(`Cannot pair as the host key of ${peer.host} was not confirmed`);
-}
-
-function peerOf({ options, config, facts }: Session): Peer {
-  const typed = options.peer === null ? null : parsePeer(options.peer);
-  if (typed !== null) return typed;
-  const role = facts.role === "master" ? "slave" : "master";
-  const [first] = config === null || facts.role === null ? [] : addressesOf(config, role);
-  if (first === undefined) {
-    throw new UsageError("which host is the peer? Name it: relais pair HOST");
-  }
-  return { user: "root", host: first };
-}
-
-/** The addresses that are pinned about each host; none are known without configuration and role. */
-function whatToUnpin({ config, facts }: Session): Parameters<typeof planRemoval>[1] {
-  const port = config?.replication.transport.port ?? TRANSPORT_DEFAULTS.port;
-  if (config === null || facts.role === null) return { addresses: { here: [], there: [] }, port };
-  const other = facts.role === "master" ? "slave" : "master";
-  const addresses = {
-    here: addressesOf(config, facts.role),
-    there: addressesOf(config, other),
-  };
-  return { addresses, port };
-}
-
-function whatToLookAt({ config, key, program }: PairOptions): {
-  readonly paths: { readonly config: string; readonly key: string };
-  readonly program: string | null;
-} {
-  return { paths: { config: resolve(config), key: resolve(key) }, program };
 }
 
 function parsed(text: string): Config | null {

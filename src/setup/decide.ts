@@ -10,6 +10,7 @@ import { contains, parseIp } from "../config/address.ts";
 import { canonicalIp } from "../os/ip_bytes.ts";
 import type { Draft, NetworkDraft } from "./draft.ts";
 import type { Found, FoundNetwork } from "./found.ts";
+import { type Dialogue, MissingFactsError, Questions } from "./questions.ts";
 import { fill, type Words } from "./words.ts";
 
 /** What was typed on the command line. */
@@ -26,23 +27,6 @@ export interface Flags {
   readonly interface: ReadonlyMap<string, string>;
 }
 
-/** Facts that nobody gave. */
-export class MissingFactsError extends Error {
-  override readonly name = "MissingFactsError";
-}
-
-/** The input ended, or no answer made sense. */
-export class NoAnswerError extends Error {
-  override readonly name = "NoAnswerError";
-}
-
-/** A person who can be asked. */
-export interface Dialogue {
-  /** The answer; null: the input ended. */
-  ask(question: string): Promise<string | null>;
-  say(text: string): Promise<void>;
-}
-
 /** Options of {@linkcode decide}. */
 export interface DecideOptions {
   readonly flags: Flags;
@@ -52,20 +36,6 @@ export interface DecideOptions {
   readonly dialogue: Dialogue | null;
 }
 
-interface Question {
-  readonly text: string;
-  /** How to say it on the command line. */
-  readonly flag: string;
-  /** Given on the command line. */
-  readonly typed: string | null | undefined;
-  /** What was found; null: nothing. */
-  readonly fallback: string | null;
-  /** What an answer must be, in words, and whether it is. */
-  readonly rule: string;
-  readonly accepts: (answer: string) => boolean;
-}
-
-const MAX_TRIES = 10;
 const NETWORK_NAMES = ["voip", "data"];
 const ROLES = ["master", "slave"] as const;
 type Role = typeof ROLES[number];
@@ -95,17 +65,22 @@ export function namesIn(flags: Flags): readonly string[] {
 }
 
 class Decider {
-  readonly missing: string[] = [];
   readonly #options: DecideOptions;
+  readonly #questions: Questions;
 
   constructor(options: DecideOptions) {
     this.#options = options;
+    this.#questions = new Questions(options.dialogue, options.words);
+  }
+
+  get missing(): readonly string[] {
+    return this.#questions.missing;
   }
 
   async draft(): Promise<Draft> {
     const { flags, found, words, dialogue } = this.#options;
     await dialogue?.say(fill(words.found, { facts: describe(found) }));
-    const cluster = await this.#decide({
+    const cluster = await this.#questions.required({
       text: words.cluster,
       flag: "--name NAME",
       typed: flags.name,
@@ -113,7 +88,7 @@ class Decider {
       rule: "letters, digits, spaces, dots, _ and -",
       accepts: (answer) => /^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,63}$/u.test(answer),
     });
-    const preset = await this.#decide({
+    const preset = await this.#questions.required({
       text: words.preset,
       flag: "--preset PRESET",
       typed: flags.preset,
@@ -123,10 +98,10 @@ class Decider {
     });
     const names = namesIn(flags);
     const networks = names.length > 0 ? await this.#typedNetworks(names) : await this.#asked();
-    if (networks.length === 0 && this.missing.length === 0) {
-      this.missing.push("--master NETWORK=ADDRESS", "--slave NETWORK=ADDRESS");
+    if (networks.length === 0 && this.#questions.missing.length === 0) {
+      this.#questions.missing.push("--master NETWORK=ADDRESS", "--slave NETWORK=ADDRESS");
     }
-    const database = preset !== "none" ? flags.database : await this.#optional({
+    const database = preset !== "none" ? flags.database : await this.#questions.optional({
       text: words.database,
       flag: "--database NAME",
       typed: flags.database,
@@ -162,7 +137,7 @@ class Decider {
     const role = await this.#role();
     const networks: NetworkDraft[] = [];
     for (const own of found.networks) {
-      const use = await this.#decide({
+      const use = await this.#questions.required({
         text: fill(words.useNetwork, { network: shown(own) }),
         flag: "",
         typed: null,
@@ -171,7 +146,7 @@ class Decider {
         accepts: (answer) => /^(y|yes|o|oui|n|no|non)$/i.test(answer),
       });
       if (/^n/i.test(use)) continue;
-      const name = await this.#decide({
+      const name = await this.#questions.required({
         text: words.networkName,
         flag: "",
         typed: null,
@@ -197,7 +172,7 @@ class Decider {
     const addresses: Record<Role, string> = { master: "", slave: "" };
     for (const which of ROLES) {
       const suggested = which === role ? own?.address : found.ha?.peer;
-      addresses[which] = await this.#decide({
+      addresses[which] = await this.#questions.required({
         text: words.peer,
         flag: `--${which} ${name}=ADDRESS`,
         typed: flags[which].get(name) ?? (which === role ? suggested : null),
@@ -208,7 +183,7 @@ class Decider {
         accepts: (answer) => inside(answer) && canonicalIp(answer) !== null,
       });
     }
-    const vip = await this.#optional({
+    const vip = await this.#questions.optional({
       text: words.vip,
       flag: `--vip ${name}=ADDRESS`,
       typed: flags.vip.get(name) ?? null,
@@ -216,7 +191,7 @@ class Decider {
       rule: addressRule,
       accepts: inside,
     }, true);
-    const gateway = await this.#optional({
+    const gateway = await this.#questions.optional({
       text: words.gateway,
       flag: `--gateway ${name}=ADDRESS`,
       typed: flags.gateway.get(name) ?? null,
@@ -224,7 +199,7 @@ class Decider {
       rule: addressRule,
       accepts: inside,
     }, true);
-    const prefix = await this.#decide({
+    const prefix = await this.#questions.required({
       text: "  Prefix",
       flag: `--prefix ${name}=LENGTH`,
       typed: flags.prefix.get(name) ?? (own === null ? null : String(own.prefix)),
@@ -264,7 +239,7 @@ class Decider {
   /** Which one this host is; nobody to ask: what the product's own file says, or the preferred one. */
   async #role(): Promise<Role> {
     const { found, words } = this.#options;
-    return await this.#decide({
+    return await this.#questions.required({
       text: words.role,
       flag: "",
       typed: null,
@@ -272,38 +247,6 @@ class Decider {
       rule: "master, slave",
       accepts: (answer) => answer === "master" || answer === "slave",
     }) as Role;
-  }
-
-  /** Null: none, by `-` or because there is nobody to ask and nothing was found. */
-  async #optional(question: Question, worthAsking: boolean): Promise<string | null> {
-    const { typed, fallback, accepts } = question;
-    if (typed === "-") return null;
-    if (typed !== null && typed !== undefined) return typed;
-    if (this.#options.dialogue === null || !worthAsking) return fallback;
-    const answer = await this.#decide({
-      ...question,
-      fallback: fallback ?? "-",
-      accepts: (text) => text === "-" || accepts(text),
-    });
-    return answer === "-" ? null : answer;
-  }
-
-  async #decide(question: Question): Promise<string> {
-    const { text, flag, typed, fallback, rule, accepts } = question;
-    const { dialogue, words } = this.#options;
-    if (typed !== null && typed !== undefined) return typed;
-    if (dialogue === null) {
-      if (fallback === null && flag !== "") this.missing.push(flag);
-      return fallback ?? "";
-    }
-    for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const answer = await dialogue.ask(`${text}${fallback === null ? "" : ` [${fallback}]`}: `);
-      if (answer === null) throw new NoAnswerError(words.nothing);
-      const value = answer === "" ? fallback : answer;
-      if (value !== null && accepts(value)) return value;
-      await dialogue.say(`  ${fill(words.wrong, { rule, got: JSON.stringify(value ?? "") })}`);
-    }
-    throw new NoAnswerError(words.nothing);
   }
 }
 

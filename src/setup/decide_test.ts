@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { parseConfig } from "../config/load.ts";
-import { decide, type Flags, MissingFactsError, NoAnswerError } from "./decide.ts";
+import { decide, type Flags } from "./decide.ts";
+import { MissingFactsError, NoAnswerError } from "./questions.ts";
 import { type Draft, renderConfig } from "./draft.ts";
 import type { Found } from "./found.ts";
 import { wordsFor } from "./words.ts";
