@@ -22,8 +22,8 @@ build: setup ## Compile dist/relais (ARCH=amd64|arm64; DENORT=official forbids t
 check: setup ## Format, lint (with the purity gate), types
 	@$(T)/check.sh
 
-test: ## Everything: setup, build, check, unit, scenarios, namespaces (root)
-	@$(T)/test.sh build check unit netns
+test: ## Everything: setup, build, check, unit, scenarios, namespaces, laboratory (root)
+	@$(T)/test.sh build check unit netns lab
 
 test-unit: setup ## Unit tests, scenarios, architecture
 	@$(T)/test.sh unit
