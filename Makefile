@@ -38,8 +38,8 @@ lab: build ## The same two hosts to play with: boots them and leaves them runnin
 	@$(T)/setup.sh lab
 	@$(DENO) run -A tests/lab/main.ts
 
-lab-down: ## Ends what make lab left running
-	@tests/lab/lab down
+lab-down: ## Ends what make lab left running, and deletes its disks
+	@tests/lab/lab purge
 
 demo: build ## Two hosts, one dies, the telephones stay (root; KEEP=1 leaves it running)
 	@$(DENO) run -A tests/demo/main.ts

@@ -21,7 +21,7 @@ for name; do
   # Packages of one source ask for each other's very version.
   sed -i "s|\${version%%+lab*}\\(+lab[0-9]*\\)\\?|\${version%%+lab*}+lab$number|g" "/tmp/$name.d/DEBIAN/control"
   rm -f "$name"_*.deb
-  dpkg-deb --root-owner-group -Zgzip -z1 -b "/tmp/$name.d" "\${name}_lab$number.deb" >/dev/null
+  dpkg-deb --root-owner-group -Znone -b "/tmp/$name.d" "\${name}_lab$number.deb" >/dev/null
   rm -rf "/tmp/$name.d"
 done
 for deb in *.deb; do
