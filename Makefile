@@ -22,8 +22,8 @@ build: setup ## Compile dist/relais (ARCH=amd64|arm64; DENORT=official forbids t
 check: setup ## Format, lint (with the purity gate), types
 	@$(T)/check.sh
 
-test: ## Everything: setup, build, check, unit, scenarios, namespaces (root)
-	@$(T)/test.sh build check unit netns
+test: ## Everything: setup, build, check, unit, scenarios, namespaces, laboratory (root)
+	@$(T)/test.sh build check unit netns lab
 
 test-unit: setup ## Unit tests, scenarios, architecture
 	@$(T)/test.sh unit
@@ -38,8 +38,8 @@ lab: build ## The same two hosts to play with: boots them and leaves them runnin
 	@$(T)/setup.sh lab
 	@$(DENO) run -A tests/lab/main.ts
 
-lab-down: ## Ends what make lab left running
-	@tests/lab/lab down
+lab-down: ## Ends what make lab left running, and deletes its disks
+	@tests/lab/lab purge
 
 demo: build ## Two hosts, one dies, the telephones stay (root; KEEP=1 leaves it running)
 	@$(DENO) run -A tests/demo/main.ts

@@ -9,6 +9,7 @@ import { poll } from "../support/poll.ts";
 import type { LabHost, LabMachine } from "./lab_host.ts";
 import { Laboratory, ROOT_PASSWORD } from "./laboratory.ts";
 import { sql } from "./provision.ts";
+import { installedVersion, offerNewerAsterisk, upgradeAll } from "./service_package.ts";
 
 /** For what must come: generous, a test machine may be slow. */
 const DEADLINE_MS = 30_000;
@@ -81,11 +82,18 @@ labTest("root can log in from the other host with the password", async (laborato
   assert.equal(name, "master");
 });
 
-labTest("a service package can be reinstalled without a network", async ({ slave }) => {
-  const argv = ["apt-get", "install", "-y", "--reinstall", "asterisk"];
-  const { stdout } = await slave.exec(argv, { deadlineMs: 120_000 });
-  assert.match(stdout, /Unpacking asterisk .* over/);
-});
+labTest(
+  "a service package can be reinstalled and upgraded without a network",
+  async ({ slave }) => {
+    const argv = ["apt-get", "install", "-y", "--reinstall", "asterisk"];
+    const { stdout } = await slave.exec(argv, { deadlineMs: 120_000 });
+    assert.match(stdout, /Unpacking asterisk .* over/);
+    await offerNewerAsterisk(slave, 1);
+    assert.match(await upgradeAll(slave), /Unpacking asterisk /);
+    assert.match(await installedVersion(slave, "asterisk"), /\+lab1$/);
+    assert.match(await installedVersion(slave, "asterisk-modules"), /\+lab1$/);
+  },
+);
 
 labTest(
   "a cut cable has no carrier, a mute one has; the other network goes on",

@@ -7,6 +7,7 @@
 
 import { ArpEar } from "../support/arp_ear.ts";
 import { Observer, type Summary } from "../support/observer.ts";
+import { poll } from "../support/poll.ts";
 import { INTERFACE, type NetworkName } from "./lab_host.ts";
 import type { Laboratory } from "./laboratory.ts";
 
@@ -22,7 +23,10 @@ const ARP_EVERY_MS = 20;
 
 /** What the phone lived through since a mark, for the test and for `lab.json`. */
 export interface Seen {
-  /** Longest time without an answer, in milliseconds (upper bound by one sending interval). */
+  /**
+   * Longest time without an answer that began in the phase, in milliseconds (an upper bound, by one
+   * sending interval). One that goes on since before the mark is not in it, but in `lost`.
+   */
   readonly outageMs: Readonly<Record<TargetName, number>>;
   /** Requests without an answer. */
   readonly lost: Readonly<Record<TargetName, number>>;
@@ -120,6 +124,26 @@ export class Outside implements AsyncDisposable {
   /** Waits until Asterisk answers on the first VIP. */
   async untilSip(deadlineMs: number): Promise<void> {
     await this.phone.untilUp("sip", { deadlineMs });
+  }
+
+  /** Waits until the phone's ARP table has the VIP of a network at `host`. */
+  async untilPhoneArp(
+    host: "master" | "slave",
+    { network = "voip", deadlineMs }: {
+      readonly network?: NetworkName;
+      readonly deadlineMs: number;
+    },
+  ): Promise<void> {
+    let seen: string | null = null;
+    await poll(
+      async () => (seen = await this.phoneArp(network)) === this.#laboratory.mac(host, network),
+      {
+        deadlineMs,
+        everyMs: 100,
+        what: `the VIP at ${host} in the phone's ARP table`,
+        instead: () => `${seen} (${this.#laboratory.hostOf(seen) ?? "nobody"})`,
+      },
+    );
   }
 
   /** MAC address that the phone's ARP table has for a VIP; null: no (valid) entry. */

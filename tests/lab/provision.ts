@@ -70,8 +70,8 @@ export async function sql(host: LabHost, database: string, script: string): Prom
  *
  * @throws {Error} when `make repo` has not been run
  */
-export async function installRelais(host: LabHost): Promise<void> {
-  await offerRelais(host);
+export async function installRelais(host: LabHost, folder = REPOSITORY_FOLDER): Promise<void> {
+  await offerRelais(host, folder);
   await host.exec(["apt-get", "install", "-y", "relais"], { deadlineMs: INSTALL_DEADLINE_MS });
 }
 

@@ -68,7 +68,7 @@ Deno.test("a registered phone is callable on the other host with a copy of the a
   await startAsterisk(slave);
   await outside.untilHolder("slave", { deadlineMs: DEADLINE_MS });
   await outside.untilSip(DEADLINE_MS);
-  assert.equal(laboratory.hostOf(await outside.phoneArp()), "slave");
+  await outside.untilPhoneArp("slave", { deadlineMs: DEADLINE_MS });
   // The called phone only answers: SIPp's scenario cannot register.
   assert.deepEqual(await contacts(slave, "1001"), [`sip:1001@10.20.0.50:${called.port}`]);
   await caller.untilCallable("1001", DEADLINE_MS);
