@@ -7,7 +7,7 @@
 
 import { coreConfig } from "../config/load.ts";
 import type { LocalConfig } from "../config/types.ts";
-import { initialState, type NodeState } from "../core/state.ts";
+import { initialState } from "../core/state.ts";
 import type { StepResult } from "../core/step.ts";
 import type { StatusDocument } from "../health/types.ts";
 import type { PeerMessenger } from "../heartbeat/notice.ts";
@@ -21,7 +21,7 @@ import { flushFlows } from "../services/flows.ts";
 import type { Gate } from "../services/gate.ts";
 import type { Shield } from "../services/shield.ts";
 import type { VipManager } from "../vip/manager.ts";
-import { isAdoptable } from "./adoption.ts";
+import { hasServed, isAdoptable } from "./adoption.ts";
 import { Alerts } from "./alerts.ts";
 import { askPeer } from "./ask_peer.ts";
 import { GoalRunner } from "./goal_runner.ts";
@@ -140,8 +140,11 @@ export class Node {
 
   /** Finds out what a previous daemon left, then begins to decide. */
   async start(): Promise<void> {
-    const { memory, config, replicator } = this.#options;
+    const { memory, config, replicator, shield } = this.#options;
     const previous = memory.previous();
+    const inMaintenance = previous?.state === "maintenance";
+    // Closed before the services are looked at, unless they may be there to stay; in maintenance nothing moves.
+    if (!hasServed(previous) && !inMaintenance) this.#setGate("closed");
     let adoptable = false;
     try {
       const [allMounted, running] = await Promise.all([
@@ -155,39 +158,31 @@ export class Node {
       this.alerts.raise(messageOf(error));
     }
     this.#observer.setAdoptable(adoptable);
-    this.#settleGate({ adoptable, previous: previous?.state ?? null });
+    if (adoptable) this.#setGate("open");
+    else if (!inMaintenance) this.#setGate("closed");
+    // In the background: adopted VIPs must be renewed now. A dead daemon may have left a shield.
+    this.#installGate();
+    shield.lower().catch((error: unknown) => this.alerts.raise(messageOf(error)));
     log.info(adoptable ? "adopting what the previous daemon held" : "starting", {
       event: "start",
       role: config.role,
       previous: previous?.state ?? "none",
     });
     // An operator's word outlives the process; the core adopts first, if there is something to adopt.
-    if (previous?.state === "maintenance") {
-      this.loop.push({ type: "command", command: "maintenance-on" });
-    }
+    if (inMaintenance) this.loop.push({ type: "command", command: "maintenance-on" });
     this.keeper.applyInterfaces();
     this.loop.start();
     replicator?.start();
   }
 
-  /**
-   * The gate is open where what the previous daemon held is adopted, else closed before anything is decided;
-   * in maintenance nothing moves. A shield that a dead daemon left is taken away. What runs programs goes on
-   * in the background: adopted VIPs must be renewed now.
-   */
-  #settleGate({ adoptable, previous }: {
-    readonly adoptable: boolean;
-    readonly previous: NodeState["name"] | null;
-  }): void {
-    const { gate, shield } = this.#options;
+  #setGate(to: "open" | "closed"): void {
+    const { gate } = this.#options;
     try {
-      if (adoptable) gate.open();
-      else if (previous !== "maintenance") gate.close();
+      if (to === "open") gate.open();
+      else gate.close();
     } catch (error) {
       this.alerts.raise(`Cannot set the gate: ${messageOf(error)}`);
     }
-    this.#installGate();
-    shield.lower().catch((error: unknown) => this.alerts.raise(messageOf(error)));
   }
 
   #installGate(): void {

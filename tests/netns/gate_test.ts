@@ -13,6 +13,19 @@ const UNIT_DIR = `${FOLDER}/etc`;
 const DROP_IN = `${UNIT_DIR}/${UNIT}.d/50-relais-gate.conf`;
 const FLAG = "/run/relais/serving";
 
+/** Both hosts with systemd's stand-in, relais not yet running. */
+async function makeCluster(): Promise<Cluster> {
+  const cluster = await Cluster.create({
+    config: {
+      ...STEADY,
+      failback: ['mode = "manual"'],
+      services: [`units = ["${UNIT}"]`],
+    },
+  });
+  for (const host of cluster.both) await installSystemd(host);
+  return cluster;
+}
+
 async function installSystemd({ host }: RelaisHost): Promise<void> {
   await host.exec(["mkdir", "-p", UNIT_DIR]);
   await host.writeFile(`${FOLDER}/systemctl`, FAKE_SYSTEMCTL, 0o755);
@@ -28,15 +41,8 @@ async function startsByHand({ host }: RelaisHost): Promise<boolean> {
 }
 
 Deno.test("only relais starts the services, and only where it serves; cleanup --all gives them back", async () => {
-  await using cluster = await Cluster.create({
-    config: {
-      ...STEADY,
-      failback: ['mode = "manual"'],
-      services: [`units = ["${UNIT}"]`],
-    },
-  });
+  await using cluster = await makeCluster();
   const { master, slave } = cluster;
-  for (const host of cluster.both) await installSystemd(host);
   assert.equal(await startsByHand(slave), true, "without relais it starts");
   for (const host of cluster.both) host.start(["--unit-dir", UNIT_DIR]);
   await cluster.untilNormal(DEADLINE_MS);
@@ -90,4 +96,51 @@ Deno.test("only relais starts the services, and only where it serves; cleanup --
   assert.deepEqual(JSON.parse(all.stdout).undone, [`drop-in of the gate removed from ${UNIT}`]);
   assert.ok(!slave.host.exists(`${UNIT_DIR}/${UNIT}.d`));
   assert.equal(await startsByHand(slave), true);
+});
+
+Deno.test("in maintenance the gate stays as the operator left it, also over a restart; afterwards it closes", async () => {
+  await using cluster = await makeCluster();
+  const { slave } = cluster;
+  for (const host of cluster.both) host.start(["--unit-dir", UNIT_DIR]);
+  await cluster.untilNormal(DEADLINE_MS);
+  assert.equal((await slave.relais(["maintenance", "on"])).code, 0);
+  await slave.host.writeFile(FLAG, "");
+  assert.equal(await startsByHand(slave), true);
+  await slave.stop("kill");
+  slave.start(["--unit-dir", UNIT_DIR]);
+  const { gate } = await slave.untilState("maintenance", DEADLINE_MS);
+  assert.equal(gate.open, true);
+  assert.equal((await slave.relais(["maintenance", "off"])).code, 0);
+  await slave.waitFor(
+    ({ node, gate, services }) =>
+      node.state === "standby" && !gate.open && services.running === "none",
+    {
+      deadlineMs: DEADLINE_MS,
+      what: "a node at rest behind its gate",
+    },
+  );
+});
+
+Deno.test("a gate that cannot be installed is an alert, and the pair works all the same", async () => {
+  await using cluster = await makeCluster();
+  const { master, slave } = cluster;
+  // A file where the folder should be: no drop-in can be written, not even by root.
+  for (const host of cluster.both) host.start(["--unit-dir", "/etc/hostname"]);
+  await cluster.untilNormal(DEADLINE_MS);
+  const { alerts, gate } = (await slave.status())!;
+  assert.deepEqual(gate.missing, [UNIT]);
+  for (const text of [`The gate is missing on ${UNIT}`, `Cannot put ${UNIT} behind the gate as`]) {
+    assert.ok(alerts.some((alert) => alert.startsWith(text)), `${text} in ${alerts.join("\n")}`);
+  }
+  assert.equal(await startsByHand(slave), true, "there is nothing that would keep it from it");
+  await slave.waitFor(
+    ({ history, services }) =>
+      history.some(({ rule }) => rule === "N-STRAY") && services.running === "none",
+    {
+      deadlineMs: DEADLINE_MS,
+      what: "the stopped stray service",
+    },
+  );
+  assert.equal((await master.relais(["switchover"])).code, 0);
+  await slave.untilState("active", DEADLINE_MS);
 });

@@ -171,11 +171,17 @@ function peerTable({ peer }: StatusDocument, words: PageWords): Html {
   ]);
 }
 
-function servicesTable({ services }: StatusDocument, words: PageWords): Html {
+function servicesTable({ services, gate, shield }: StatusDocument, words: PageWords): Html {
+  const gated = gate.units.length + gate.missing.length > 0;
+  const missing = gate.installed ? "" : `, ${words.missing} ${gate.missing.join(", ")}`;
   return pairs([
     [words.services, services.names.join(", ") || words.none],
     [words.running, services.running],
     [words.healthy, yesNo(services.healthy, words)],
+    ...(gated ? [[words.gate, (gate.open ? words.open : words.closed) + missing] as const] : []),
+    ...(shield.up
+      ? [[words.shield, `${words.up} ${shield.since}: ${shield.ports.join(" ")}`] as const]
+      : []),
   ]);
 }
 

@@ -30,6 +30,19 @@ Deno.test("renderPage() says who serves and how old the data is, in both languag
   assert.match(french, /href="\?lang=en"/);
 });
 
+Deno.test("renderPage() shows the gate, and the shield while it is up", () => {
+  const { gate, shield } = sampleStatus();
+  assert.match(renderPage(sampleStatus(), "en"), /gate<\/th>\s*<td>open<\/td>/);
+  assert.doesNotMatch(renderPage(sampleStatus(), "en"), /shield/);
+  const status = sampleStatus({
+    gate: { ...gate, open: false, installed: false, missing: ["monit.service"] },
+    shield: { ...shield, up: true, since: "2026-01-31T12:00:00.000Z", endsInMs: 1000 },
+  });
+  const french = renderPage(status, "fr");
+  assert.match(french, /barrière<\/th>\s*<td>fermée, absente de monit\.service<\/td>/);
+  assert.match(french, /bouclier<\/th>\s*<td>levé depuis 2026-01-31T12:00:00\.000Z: udp:5060/);
+});
+
 Deno.test("renderPage() loads nothing, and its policy allows its own style only", () => {
   const page = renderPage(sampleStatus(), "en");
   assert.ok(!/<script|<link|<iframe|src=|url\(|https?:/i.test(page));
