@@ -13,6 +13,7 @@ Deno.test("formatStatus() tells state, reason, peer, VIPs, services, copies and 
     "link voip | eth0: ping 0.4 ms, http 1.2 ms",
     "VIP voip | 10.20.0.10 held by me",
     "services | all running, telephony answers (asterisk.service)",
+    "configuration | ffffffffffff, read 2026-01-31 11:00:00 UTC",
     "12:00:00 | S-TAKE: the peer is silent on all links",
   ]);
 });

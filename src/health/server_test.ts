@@ -178,7 +178,7 @@ Deno.test("HealthServer finds room for the peer when strangers hold all connecti
     assert.equal(await statusOf(`http://127.0.0.1:${port}/health`), 200);
     assert.ok(server.connections <= CONNECTIONS_MAX, `${server.connections}`);
     for (const conn of held) conn.close();
-  }, { addresses: ["127.0.0.1", "::1"], peerAddresses: ["127.0.0.1"] });
+  }, { addresses: ["127.0.0.1", "::1"], isPeer: (address) => address === "127.0.0.1" });
 });
 
 Deno.test("HealthServer makes room for a new connection by closing the one that waited longest", async () => {

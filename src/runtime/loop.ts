@@ -83,6 +83,14 @@ export class Loop {
     return this.#options.clock.nowMs() - this.#lastTurnAt;
   }
 
+  /**
+   * Before the first turn: goes on with the memory of a loop that was stopped, which had the same clock.
+   */
+  inherit({ state, last }: { readonly state: NodeState; readonly last: StepResult | null }): void {
+    this.#state = state;
+    this.#last = last;
+  }
+
   /** Begins to turn. */
   start(): void {
     this.#running = true;

@@ -7,7 +7,8 @@
 
 import { coreConfig } from "../config/load.ts";
 import type { LocalConfig } from "../config/types.ts";
-import { initialState } from "../core/state.ts";
+import { assess, type Situation } from "../core/situation.ts";
+import { initialState, type NodeState } from "../core/state.ts";
 import type { StepResult } from "../core/step.ts";
 import type { StatusDocument } from "../health/types.ts";
 import type { PeerMessenger } from "../heartbeat/notice.ts";
@@ -21,6 +22,7 @@ import type { VipManager } from "../vip/manager.ts";
 import { isAdoptable } from "./adoption.ts";
 import { Alerts } from "./alerts.ts";
 import { askPeer } from "./ask_peer.ts";
+import type { ConfigNews } from "./config_news.ts";
 import { GoalRunner } from "./goal_runner.ts";
 import { History } from "./history.ts";
 import { IdleWatch } from "./idle.ts";
@@ -33,6 +35,7 @@ import { Observer } from "./observer.ts";
 import { PeerLine } from "./peer_line.ts";
 import { Performer } from "./performer.ts";
 import { Recorder } from "./recorder.ts";
+import { busyWith, mountsAfterReload, resumeVips } from "./reload_node.ts";
 import { Reporter } from "./reporter.ts";
 import { ServicesWatch } from "./services_watch.ts";
 import { type Identity, isServing } from "./status.ts";
@@ -61,6 +64,9 @@ export interface NodeOptions {
   readonly localFaults: readonly string[];
   /** Told at each turn, for systemd's watchdog and status line. */
   readonly onTurn: (sentence: string) => void;
+  readonly configNews: ConfigNews;
+  /** The node with the configuration before this one, which this node is to follow; null at the start. */
+  readonly former: Node | null;
 }
 
 /** See the module. */
@@ -75,7 +81,7 @@ export class Node {
   readonly #options: NodeOptions;
   readonly #services: ServicesWatch;
   readonly #idle: IdleWatch;
-  readonly #isolation = new IsolationWatch();
+  readonly #isolation: IsolationWatch;
   readonly #observer: Observer;
   readonly #memory: MemoryKeeper;
   readonly #recorder: Recorder;
@@ -83,24 +89,21 @@ export class Node {
   readonly #performer: Performer;
   readonly #done = Promise.withResolvers<void>();
   #leavesForRestart = false;
+  #ended = false;
   /** Filled by the HTTP side. */
-  readonly counters: StatusDocument["counters"] = {
-    httpGarbage: 0,
-    httpRefused: 0,
-    icmpIgnored: 0,
-    arpGarbage: 0,
-    messagesRefused: 0,
-    messagesAccepted: 0,
-  };
+  readonly counters: StatusDocument["counters"];
 
   /** The parts are made in the order in which they need each other; what comes later is reached late. */
   constructor(options: NodeOptions) {
     this.#options = options;
-    const { config, clock } = options;
+    const { config, clock, former } = options;
+    this.counters = former?.counters ?? noCounters();
+    this.#isolation = former === null ? new IsolationWatch() : former.#isolation;
     const onTrouble = (text: string): void => this.alerts.raise(text);
     const onNews = (): void => this.loop.kick();
-    this.alerts = new Alerts({ clock, onNew: (text) => log.warn(text, { event: "alert" }) });
-    this.history = new History({ stateDir: options.stateDir, onTrouble });
+    this.alerts = former?.alerts ??
+      new Alerts({ clock, onNew: (text) => log.warn(text, { event: "alert" }) });
+    this.history = former?.history ?? new History({ stateDir: options.stateDir, onTrouble });
     const knownWitnesses = options.memory.load()?.witnesses ?? [];
     this.links = new Links({ config, clock, knownWitnesses, onNews });
     this.keeper = this.#makeKeeper({ onTrouble, onNews });
@@ -138,7 +141,7 @@ export class Node {
         this.keeper.adopt(),
         this.#services.read(),
       ]);
-      const hasVips = config.networks.some((network) => network.vips.length > 0);
+      const { hasVips } = this;
       const { deadAfterMs } = config.heartbeat;
       adoptable = isAdoptable(previous, { hasVips, allMounted, running, deadAfterMs });
     } catch (error) {
@@ -159,6 +162,91 @@ export class Node {
     replicator?.start();
   }
 
+  /** What must be over before another node may follow this one, in words; null: nothing. */
+  get busyWith(): string | null {
+    return this.#ended ? "this node is leaving" : busyWith(this.loop.state, this.#runner.current);
+  }
+
+  /** It runs the services or holds the VIPs. */
+  get serves(): boolean {
+    return isServing({ state: this.loop.state });
+  }
+
+  /** Writes into the history something that changed no state. */
+  note(rule: string, why: string): void {
+    this.#recorder.note(rule, why);
+  }
+
+  /**
+   * Learns what a node must know before it follows its former: the kernel, the services. Changes nothing.
+   *
+   * @throws what `ip` and the driver of the services throw
+   */
+  async prepare(): Promise<void> {
+    await Promise.all([this.keeper.prepare(), this.#services.read()]);
+  }
+
+  /** Whether something answers the telephony check within the deadline; true without a check. */
+  async telephonyAnswers(deadlineMs: number): Promise<boolean> {
+    return await this.#services.answers(deadlineMs);
+  }
+
+  /** The world as this node would see it in the place of its former one. Changes nothing. */
+  outlook(former: Node): Situation {
+    this.links.inherit(former.links);
+    const { clock, config } = this.#options;
+    const seen = this.#observer.observe([]);
+    return assess(former.loop.state, seen, clock.nowMs(), coreConfig(config));
+  }
+
+  /**
+   * Follows its former node: what that one knew and decided counts on, VIPs and services stay. The former
+   * decides nothing from the moment of this call on; this one begins when the VIPs are its own.
+   */
+  async follow(former: Node): Promise<void> {
+    const { clock, config, replicator } = this.#options;
+    const stoppedAt = clock.nowMs();
+    former.links.drain();
+    former.loop.stop();
+    const { verdict } = this.outlook(former);
+    const { state, last } = former.loop;
+    // A shorter deadline must not call the peer dead for what it was not yet asked at the new pace.
+    const isWorse = verdict !== "alive" && verdict !== last?.situation.verdict;
+    const inherited: NodeState = isWorse ? { ...state, evidenceSince: stoppedAt } : state;
+    this.loop.inherit({ state: inherited, last });
+    this.reporter.inherit(former.reporter);
+    const wasHeld = former.keeper.held;
+    const mounts = mountsAfterReload(state, { wasHeld, hadVips: former.hasVips });
+    former.#services.close();
+    former.links.close();
+    await former.keeper.release();
+    await resumeVips(this.keeper, {
+      clock,
+      config,
+      mounts,
+      wasHeld,
+      stoppedAt,
+      onLapsed: (stalledMs) => this.loop.push({ type: "stalled", stalledMs }),
+      onTrouble: (text) => this.alerts.raise(text),
+    });
+    if (!this.#ended) this.loop.start();
+    await Promise.race([former.#options.replicator?.stop(), clock.sleep(FAREWELL_MS)]);
+    if (!this.#ended) replicator?.start();
+  }
+
+  /** Ends a node that was built to follow another one and shall not. */
+  discard(): void {
+    this.#ended = true;
+    this.#services.close();
+    this.links.close();
+    void this.keeper.release();
+  }
+
+  /** VIPs are configured. */
+  get hasVips(): boolean {
+    return this.#options.config.networks.some((network) => network.vips.length > 0);
+  }
+
   /** Asks for an orderly leave; {@linkcode done} tells when it is over. */
   leave(): void {
     this.loop.push({ type: "command", command: "stop" });
@@ -174,8 +262,9 @@ export class Node {
     readonly onTrouble: (text: string) => void;
     readonly onNews: () => void;
   }): VipKeeper {
-    const { config, clock, poller, vips } = this.#options;
+    const { config, clock, poller, vips, former } = this.#options;
     return new VipKeeper({
+      formerGarbage: former?.keeper.garbage ?? 0,
       config,
       clock,
       poller,
@@ -273,6 +362,7 @@ export class Node {
       hasKey: messenger !== null,
       localFaults,
       counters: this.counters,
+      configNews: this.#options.configNews,
     });
   }
 
@@ -342,6 +432,7 @@ export class Node {
   /** The last words go out and the addresses go away before the process does; bounded. */
   #finish(): void {
     const { clock, replicator } = this.#options;
+    this.#ended = true;
     this.#memory.saveServing();
     this.loop.stop();
     this.#runner.cancel();
@@ -353,4 +444,15 @@ export class Node {
     }).catch((error: unknown) => log.error(messageOf(error), { event: "end" }))
       .finally(() => this.#done.resolve());
   }
+}
+
+function noCounters(): StatusDocument["counters"] {
+  return {
+    httpGarbage: 0,
+    httpRefused: 0,
+    icmpIgnored: 0,
+    arpGarbage: 0,
+    messagesRefused: 0,
+    messagesAccepted: 0,
+  };
 }

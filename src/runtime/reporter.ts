@@ -10,6 +10,7 @@ import type { HealthBody, StatusDocument } from "../health/types.ts";
 import type { Clock } from "../os/clock.ts";
 import type { Replicator } from "../replication/replicator.ts";
 import type { Alerts } from "./alerts.ts";
+import type { ConfigNews } from "./config_news.ts";
 import { dataSetStatus, formatAge } from "./data_sets.ts";
 import type { GoalRunner } from "./goal_runner.ts";
 import type { History } from "./history.ts";
@@ -47,6 +48,7 @@ export interface ReporterOptions {
   readonly localFaults: readonly string[];
   /** What the HTTP side counted. */
   readonly counters: Readonly<StatusDocument["counters"]>;
+  readonly configNews: Readonly<ConfigNews>;
 }
 
 /** See the module. */
@@ -58,6 +60,11 @@ export class Reporter {
 
   constructor(options: ReporterOptions) {
     this.#options = options;
+  }
+
+  /** Counts on: the peer takes an older number of the same process for an older word. */
+  inherit(former: Reporter): void {
+    this.#seq = former.#seq;
   }
 
   /** The body of `GET /health`. @throws {Error} before the node has started */
@@ -72,6 +79,7 @@ export class Reporter {
     const { config, clock, identity, loop, links, keeper } = this.#options;
     return makeStatus({
       config,
+      configLoadedAt: this.#options.configNews.loadedAt,
       identity,
       result: this.#result(),
       observation: this.#options.observer.last,
@@ -103,6 +111,7 @@ export class Reporter {
         : "No cluster key: this node watches and acts on silence only; run: relais keygen",
       isolation.alert,
       peerMismatch(config, links.report?.body ?? null),
+      this.#options.configNews.refusal,
     ].filter((text) => text !== null);
     const lasting = [...this.#silentWitnesses(), ...this.#failedCopies()];
     return [...standing, ...lasting, ...localFaults, ...keeper.problems, ...alerts.texts];

@@ -35,6 +35,8 @@ export interface VipKeeperOptions {
   readonly onLapsed: (lateMs: number) => void;
   /** The kernel changed: look again. */
   readonly onNews: () => void;
+  /** {@linkcode VipKeeper.garbage} of the keeper before this one; default 0. */
+  readonly formerGarbage?: number;
 }
 
 /** See the module. */
@@ -48,10 +50,13 @@ export class VipKeeper {
   #nextRefreshAt = 0;
   #refreshing = false;
   #refreshAgain = false;
-  #arpGarbage = 0;
+  #arpGarbage: number;
+  /** Another keeper goes on: nothing is opened or read any more. */
+  #released = false;
 
   constructor(options: VipKeeperOptions) {
     this.#options = options;
+    this.#arpGarbage = options.formerGarbage ?? 0;
   }
 
   /** VIPs that are mounted and shall be. */
@@ -92,6 +97,18 @@ export class VipKeeper {
     this.#nextRenewAt = 0;
     this.#tellLinks();
     return all.every((vip) => held.includes(vip));
+  }
+
+  /** Ends without letting go: the keeper of the next configuration goes on. Never rejects. */
+  async release(): Promise<void> {
+    this.#released = true;
+    await this.#options.manager.release();
+  }
+
+  /** Reads the kernel once and opens the watches, as a keeper that is to follow another one. */
+  async prepare(): Promise<void> {
+    await this.#options.manager.refresh();
+    this.applyInterfaces();
   }
 
   /** Lets go, at once: announcing stops before this returns, the addresses go within milliseconds. */
@@ -138,6 +155,7 @@ export class VipKeeper {
 
   /** Re-reads the kernel soon (link monitor, start), and repairs at once what someone removed. */
   refresh(): void {
+    if (this.#released) return;
     this.#nextRenewAt = 0;
     this.#mustLook = true;
     if (this.#refreshing) {
@@ -166,6 +184,7 @@ export class VipKeeper {
 
   /** Opens, keeps or closes the ARP/ND watch of each link, as the interfaces are now. */
   applyInterfaces(): void {
+    if (this.#released) return;
     for (const view of this.#options.links.views) {
       const found = this.#options.manager.interfaceOf(view.network.name);
       const before = view.interface;
