@@ -8,7 +8,7 @@
 import { coreConfig } from "../config/load.ts";
 import type { LocalConfig } from "../config/types.ts";
 import { assess, type Situation } from "../core/situation.ts";
-import { initialState, type NodeState } from "../core/state.ts";
+import { initialState } from "../core/state.ts";
 import type { StepResult } from "../core/step.ts";
 import type { StatusDocument } from "../health/types.ts";
 import type { PeerMessenger } from "../heartbeat/notice.ts";
@@ -35,7 +35,7 @@ import { Observer } from "./observer.ts";
 import { PeerLine } from "./peer_line.ts";
 import { Performer } from "./performer.ts";
 import { Recorder } from "./recorder.ts";
-import { busyWith, mountsAfterReload, resumeVips } from "./reload_node.ts";
+import { busyWith, mountsAfterReload } from "./reload_node.ts";
 import { Reporter } from "./reporter.ts";
 import { ServicesWatch } from "./services_watch.ts";
 import { type Identity, isServing } from "./status.ts";
@@ -201,35 +201,31 @@ export class Node {
 
   /**
    * Follows its former node: what that one knew and decided counts on, VIPs and services stay. The former
-   * decides nothing from the moment of this call on; this one begins when the VIPs are its own.
+   * decides nothing from the moment of this call on, and this one does. Never rejects.
    */
   async follow(former: Node): Promise<void> {
-    const { clock, config, replicator } = this.#options;
+    const { clock, replicator } = this.#options;
     const stoppedAt = clock.nowMs();
     former.links.drain();
     former.loop.stop();
-    const { verdict } = this.outlook(former);
     const { state, last } = former.loop;
-    // A shorter deadline must not call the peer dead for what it was not yet asked at the new pace.
-    const isWorse = verdict !== "alive" && verdict !== last?.situation.verdict;
-    const inherited: NodeState = isWorse ? { ...state, evidenceSince: stoppedAt } : state;
-    this.loop.inherit({ state: inherited, last });
+    this.loop.inherit({ state, last });
     this.reporter.inherit(former.reporter);
-    const wasHeld = former.keeper.held;
-    const mounts = mountsAfterReload(state, { wasHeld, hadVips: former.hasVips });
+    this.peerLine.inherit(former.peerLine);
+    const { verdict } = this.outlook(former);
+    // A shorter deadline must not call the peer dead for what it was not yet asked at the new pace.
+    if (verdict !== "alive" && verdict !== last?.situation.verdict) {
+      this.loop.inherit({ state: { ...state, evidenceSince: stoppedAt }, last });
+    }
+    const mounts = mountsAfterReload(state, {
+      wasHeld: former.keeper.held,
+      hadVips: former.hasVips,
+    });
     former.#services.close();
     former.links.close();
-    await former.keeper.release();
-    await resumeVips(this.keeper, {
-      clock,
-      config,
-      mounts,
-      wasHeld,
-      stoppedAt,
-      onLapsed: (stalledMs) => this.loop.push({ type: "stalled", stalledMs }),
-      onTrouble: (text) => this.alerts.raise(text),
-    });
-    if (!this.#ended) this.loop.start();
+    const taken = mounts ? this.keeper.takeOver(former.keeper) : former.keeper.release();
+    this.loop.start();
+    await taken;
     await Promise.race([former.#options.replicator?.stop(), clock.sleep(FAREWELL_MS)]);
     if (!this.#ended) replicator?.start();
   }

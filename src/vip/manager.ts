@@ -233,7 +233,7 @@ export class VipManager {
     this.#generation++;
     this.#wanted = false;
     this.#running?.abort(aborted("another configuration takes them over"));
-    return this.#serial(() => Promise.resolve());
+    return this.#serial(() => Promise.resolve(this.#extender.close()));
   }
 
   /**

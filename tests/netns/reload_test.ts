@@ -63,7 +63,7 @@ Deno.test("relais reload refuses a bad configuration with every problem, exit 65
   await using client = await cluster.observe();
   await untilServes(cluster, master, client);
   const before = await master.status();
-  const pid = master.daemon?.pid;
+  const pid = await master.daemon?.pid();
   await client.mark("refused");
   const bad = TOML.replace('vip = "10.20.0.10"', 'vip = "192.0.2.10"')
     .replace('mode = "manual"', 'mode = "manual"\nstable_s = -1\ncolour = true');
@@ -101,7 +101,7 @@ Deno.test("relais reload refuses a bad configuration with every problem, exit 65
     (await master.status())?.alerts.filter((text) => text.includes("reload was refused")),
     [],
   );
-  assert.equal(master.daemon?.pid, pid);
+  assert.equal(await master.daemon?.pid(), pid);
   assert.equal((await client.summary("refused", "vip")).lost, 0);
 });
 
