@@ -97,9 +97,19 @@ export class Reloader {
       const problems = restarts.map(({ key, restart }) => `${key}: restart needed (${restart})`);
       return { ...nothing("refused", problems), ...told };
     }
-    const busy = await this.#untilIdle();
-    if (busy !== null) return { ...nothing("busy", [`${busy}: try again`]), ...told };
-    return { ...await this.#apply(config, keys), ...told };
+    return { ...await this.#applyWhenIdle(config, keys), ...told };
+  }
+
+  /** A move in progress is waited for, also one that began while the reload was being prepared. */
+  async #applyWhenIdle(config: LocalConfig, keys: Keys): Promise<Outcome> {
+    const { clock } = this.#options;
+    const end = clock.nowMs() + BUSY_WAIT_MS;
+    for (;;) {
+      const busy = await this.#untilIdle(end);
+      if (busy !== null) return nothing("busy", [`${busy}: try again`]);
+      const outcome = await this.#apply(config, keys);
+      if (outcome.outcome !== "busy" || clock.nowMs() >= end) return outcome;
+    }
   }
 
   /** Reads both files; a result is why they cannot be used. */
@@ -124,9 +134,8 @@ export class Reloader {
   }
 
   /** Waits for a goal in progress; what it is when it does not end in time. */
-  async #untilIdle(): Promise<string | null> {
+  async #untilIdle(end: number): Promise<string | null> {
     const { clock, current } = this.#options;
-    const end = clock.nowMs() + BUSY_WAIT_MS;
     for (;;) {
       const { busyWith } = current().node;
       if (busyWith === null || clock.nowMs() >= end) return busyWith;

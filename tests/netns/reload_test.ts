@@ -94,6 +94,14 @@ Deno.test("relais reload refuses a bad configuration with every problem, exit 65
   );
   assert.equal(restart.code, 1);
   assert.match(restart.stderr, /heartbeat\.http_port: restart needed/);
+  const lab = TOML.replace(
+    "[heartbeat]",
+    '[[networks]]\nname = "lab"\nmaster = "10.99.0.11"\nslave = "10.99.0.12"\nprefix = 24\n' +
+      'vip = "10.99.0.10"\n\n[heartbeat]',
+  );
+  const unfit = await reload(master, lab);
+  assert.equal(unfit.code, 1);
+  assert.match(unfit.stderr, /this node would be unfit: network lab: no carrier/);
   const good = await reload(master, TOML);
   assert.equal(good.code, 0);
   assert.match(good.stdout, /^Nothing to apply/);
@@ -216,8 +224,15 @@ Deno.test("a reload in the middle of a move waits for its end; a held service st
     assert.equal(code, 0, stdout + stderr);
     assert.match(stdout, /the cluster key is another one/);
   }
-  const { node } = await slave.untilState("active", DEADLINE_MS);
-  assert.ok(node.stateForMs >= 0);
+  const held = await slave.waitFor(
+    ({ peer }) => peer.configMatches === true && peer.report?.ready === true,
+    {
+      deadlineMs: DEADLINE_MS,
+      what: "the ready master, to which the policy would give the service back",
+    },
+  );
+  assert.equal(held.node.state, "active");
+  assert.ok(!held.history.some(({ rule }) => rule === "S-BACK"), "held, as an operator moved it");
   const back = await slave.relais(["failback"]);
   assert.equal(back.code, 0, back.stdout + back.stderr);
   await untilServes(cluster, master, client);
