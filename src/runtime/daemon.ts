@@ -160,6 +160,7 @@ async function build(config: LocalConfig, { paths, logLevel, memory, notifier }:
   const done = over.promise.then(async () => {
     notifier.notify({ stopping: true });
     monitor.stop();
+    reloader.close();
     await Promise.all([servers.control.stop(), servers.health.stop()]);
     running.messenger?.close();
     await poller.stop();

@@ -164,12 +164,19 @@ export class Node {
 
   /** What must be over before another node may follow this one, in words; null: nothing. */
   get busyWith(): string | null {
-    return this.#ended ? "this node is leaving" : busyWith(this.loop.state, this.#runner.current);
+    return this.isLeaving
+      ? "this node is leaving"
+      : busyWith(this.loop.state, this.#runner.current);
   }
 
   /** It runs the services or holds the VIPs. */
   get serves(): boolean {
     return isServing({ state: this.loop.state });
+  }
+
+  /** It ends, or will: nothing may follow it any more. */
+  get isLeaving(): boolean {
+    return this.#ended || this.loop.state.stopAsked || this.loop.state.left;
   }
 
   /** Writes into the history something that changed no state. */
@@ -208,23 +215,25 @@ export class Node {
     const stoppedAt = clock.nowMs();
     former.links.drain();
     former.loop.stop();
-    const { state, last } = former.loop;
-    this.loop.inherit({ state, last });
-    this.reporter.inherit(former.reporter);
-    this.peerLine.inherit(former.peerLine);
-    const { verdict } = this.outlook(former);
-    // A shorter deadline must not call the peer dead for what it was not yet asked at the new pace.
-    if (verdict !== "alive" && verdict !== last?.situation.verdict) {
-      this.loop.inherit({ state: { ...state, evidenceSince: stoppedAt }, last });
+    this.loop.inherit(former.loop);
+    let taken: Promise<void> = Promise.resolve();
+    try {
+      this.reporter.inherit(former.reporter);
+      this.peerLine.inherit(former.peerLine);
+      const { verdict } = this.outlook(former);
+      const { state, last } = former.loop;
+      // A shorter deadline must not call the peer dead for what it was not yet asked at the new pace.
+      const isWorse = verdict !== "alive" && verdict !== last?.situation.verdict;
+      if (isWorse) this.loop.voidEvidence(stoppedAt);
+      const { held } = former.keeper;
+      const mounts = mountsAfterReload(state, { wasHeld: held, hadVips: former.hasVips });
+      former.#services.close();
+      former.links.close();
+      taken = mounts ? this.keeper.takeOver(former.keeper) : former.keeper.release();
+    } finally {
+      // Whatever happens: a node must decide.
+      this.loop.start();
     }
-    const mounts = mountsAfterReload(state, {
-      wasHeld: former.keeper.held,
-      hadVips: former.hasVips,
-    });
-    former.#services.close();
-    former.links.close();
-    const taken = mounts ? this.keeper.takeOver(former.keeper) : former.keeper.release();
-    this.loop.start();
     await taken;
     await Promise.race([former.#options.replicator?.stop(), clock.sleep(FAREWELL_MS)]);
     if (!this.#ended) replicator?.start();

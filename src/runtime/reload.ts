@@ -55,6 +55,7 @@ type Outcome = Omit<ReloadResult, "ok" | "text">;
 /** Reloads, one at a time. */
 export class Reloader {
   readonly #options: ReloaderOptions;
+  readonly #end = new AbortController();
   #isRunning = false;
 
   constructor(options: ReloaderOptions) {
@@ -83,6 +84,11 @@ export class Reloader {
     return result;
   }
 
+  /** The daemon ends: a reload in progress must not keep it. */
+  close(): void {
+    this.#end.abort(new Error("Cannot reload as the daemon ends"));
+  }
+
   async #reload(): Promise<Outcome> {
     const { current } = this.#options;
     const read = await this.#read();
@@ -109,6 +115,7 @@ export class Reloader {
       if (busy !== null) return nothing("busy", [`${busy}: try again`]);
       const outcome = await this.#apply(config, keys);
       if (outcome.outcome !== "busy" || clock.nowMs() >= end) return outcome;
+      // What came between is waited for, by the same deadline.
     }
   }
 
@@ -137,8 +144,8 @@ export class Reloader {
   async #untilIdle(end: number): Promise<string | null> {
     const { clock, current } = this.#options;
     for (;;) {
-      const { busyWith } = current().node;
-      if (busyWith === null || clock.nowMs() >= end) return busyWith;
+      const { busyWith, isLeaving } = current().node;
+      if (busyWith === null || isLeaving || clock.nowMs() >= end) return busyWith;
       await clock.sleep(BUSY_POLL_MS);
     }
   }
@@ -157,7 +164,8 @@ export class Reloader {
     let started: readonly string[] = [];
     try {
       if (from.node.serves) {
-        ({ started, undo } = await beginServices(from.config.services, config.services));
+        const { signal } = this.#end;
+        ({ started, undo } = await beginServices(from.config.services, config.services, signal));
       }
       await to.node.prepare();
       const objections = await findObjections(from, to, clock);

@@ -10,7 +10,6 @@ import type { GoalInProgress } from "./goal_runner.ts";
 
 /** What must be over before another node may follow, in words; null: nothing. Pure. */
 export function busyWith(state: NodeState, current: GoalInProgress | null): string | null {
-  if (state.left || state.stopAsked) return "this node is leaving";
   if (current !== null) return `this node is ${state.name}: ${current.goal}, ${current.step}`;
   const { goal, name } = state;
   const isMoving = name === "starting" || name === "taking-over" || name === "handing-back";

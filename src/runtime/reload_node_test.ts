@@ -30,11 +30,6 @@ Deno.test("busyWith() lets no reload into a move, whatever the state says", () =
   );
 });
 
-Deno.test("busyWith() lets no reload into an end", () => {
-  assert.equal(busyWith(state({ stopAsked: true }), null), "this node is leaving");
-  assert.equal(busyWith(state({ left: true }), null), "this node is leaving");
-});
-
 Deno.test("mountsAfterReload() mounts where VIPs are held, or on an active node that had none", () => {
   const held = new Set(["10.20.0.10"]);
   const none = new Set<string>();

@@ -23,11 +23,13 @@ const NOTHING_BEGUN: Begun = { started: [], undo: () => Promise.resolve() };
  * Starts the units that only the new configuration has, in its order; those that run already are left
  * alone.
  *
- * @throws {ServiceError} when one does not start; what was started by this is stopped again
+ * @throws {ServiceError} when one does not start; what was started by this is stopped again, also when
+ *   `signal` aborts
  */
 export async function beginServices(
   before: ServicesConfig,
   after: ServicesConfig,
+  signal: AbortSignal,
 ): Promise<Begun> {
   const added = addedUnits(before, after);
   if (added.length === 0) return NOTHING_BEGUN;
@@ -36,7 +38,7 @@ export async function beginServices(
   if (units.length === 0) return NOTHING_BEGUN;
   const driver = new SystemdDriver({ ...after, units });
   try {
-    await driver.start();
+    await driver.start({ signal });
   } catch (error) {
     await driver.stop().catch(() => {}); // The failure to start is what the operator must hear.
     throw error;
