@@ -6,8 +6,15 @@ import { poll } from "../support/poll.ts";
 import { relaisToml } from "../support/relais_config.ts";
 import { CONFIG_FILE, RELAIS, type RelaisHost } from "../support/relais_host.ts";
 import { UnixReceiver } from "../support/unix_receiver.ts";
-import { dataSet, DEADLINE_MS, heldVips, startedCluster, untilServes } from "./situations.ts";
-import { STEADY } from "./stage.ts";
+import {
+  assertVipRoute,
+  dataSet,
+  DEADLINE_MS,
+  heldVips,
+  startedCluster,
+  untilServes,
+} from "./situations.ts";
+import { pbxPid, STEADY } from "./stage.ts";
 
 libc(); // Opened here, as it stays open: inside a test it would count as a leak.
 
@@ -15,10 +22,7 @@ const CALM = { ...STEADY, failback: ['mode = "manual"'] };
 
 Deno.test("from a calm pace to a quick one and back, again and again: nobody is called dead for what nobody asked", async () => {
   const calm = relaisToml({ ...CALM, heartbeat: ['preset = "calm"'] });
-  const quick = relaisToml({
-    ...CALM,
-    heartbeat: ["interval_ms = 100", "isolated_after_ms = 700", "dead_after_ms = 1200"],
-  });
+  const quick = relaisToml(CALM);
   await using cluster = await startedCluster({ toml: calm });
   const { master, slave } = cluster;
   await using client = await cluster.observe();
@@ -77,6 +81,29 @@ Deno.test("a new schedule and a new path are copied by; what was copied before i
     { deadlineMs: DEADLINE_MS, what: "the next copy within the new 10 s" },
   );
   assert.ok(dataSets.every(({ lastError }) => lastError === null), JSON.stringify(dataSets));
+});
+
+Deno.test("the first VIPs of a pair that had none come to the node that serves, and go again with its routes", async () => {
+  const without = relaisToml({ ...CALM, vips: false });
+  await using cluster = await startedCluster({ toml: without });
+  const { master, slave } = cluster;
+  await using client = await cluster.observe();
+  const pbx = await pbxPid(master);
+  for (const host of [slave, master]) {
+    const { code, stdout, stderr } = await reload(host, relaisToml(CALM));
+    assert.equal(code, 0, stdout + stderr);
+  }
+  await untilServes(cluster, master, client);
+  await assertVipRoute(cluster, master, true);
+  assert.deepEqual(await heldVips(cluster, slave), []);
+  for (const host of [slave, master]) assert.equal((await reload(host, without)).code, 0);
+  await poll(async () => (await heldVips(cluster, master)).length === 0, {
+    deadlineMs: DEADLINE_MS,
+    what: "a master without VIPs",
+  });
+  await assertVipRoute(cluster, master, false);
+  await cluster.untilNormal(DEADLINE_MS);
+  assert.equal(await pbxPid(master), pbx);
 });
 
 Deno.test("a node in maintenance stays in it, with its VIPs", async () => {
