@@ -33,6 +33,10 @@ handle.onDaemon = (): void => {
   Deno.addSignalListener("SIGTERM", onLeave);
   Deno.addSignalListener("SIGINT", onLeave);
   Deno.addSignalListener("SIGUSR1", () => handle.daemon?.leaveForRestart());
+  // While the daemon is being built it reads the file anyway.
+  Deno.addSignalListener("SIGHUP", () => {
+    handle.daemon?.reload().catch((error: unknown) => console.error(error));
+  });
 };
 
 handle.onRequest = (verb): void => {

@@ -13,7 +13,7 @@ _relais() {
   if [[ $cur == = ]]; then cur=''
   elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD - 2]}; fi
   if ((COMP_CWORD == 1)); then
-    _relais_words 'daemon receive status switchover failback maintenance sync announce init pair check-config keygen cleanup version -h --help -V --version'
+    _relais_words 'daemon receive status switchover failback maintenance reload sync announce init pair check-config keygen cleanup version -h --help -V --version'
     return
   fi
   case ${COMP_WORDS[1]} in
@@ -67,6 +67,13 @@ _relais() {
     esac
     if [[ $cur == -* ]]; then _relais_words '--run-dir --json -h --help'
     else _relais_words 'on off'
+    fi
+    ;;
+  reload)
+    case $prev in
+      --run-dir) _relais_paths -d; return ;;
+    esac
+    if [[ $cur == -* ]]; then _relais_words '--run-dir --json -h --help'
     fi
     ;;
   sync)

@@ -42,6 +42,11 @@ complete -c relais -n '__fish_seen_subcommand_from maintenance' -l json -d 'prin
 complete -c relais -n '__fish_seen_subcommand_from maintenance' -s h -l help -d 'print this help and exit'
 complete -c relais -n '__fish_seen_subcommand_from maintenance' -a 'on off'
 
+complete -c relais -n __fish_use_subcommand -a reload -d 'read the configuration again, apply what differs, or nothing at all'
+complete -c relais -n '__fish_seen_subcommand_from reload' -l run-dir -x -a '(__fish_complete_directories)' -d 'sockets and what ends with the boot'
+complete -c relais -n '__fish_seen_subcommand_from reload' -l json -d 'print the result as JSON'
+complete -c relais -n '__fish_seen_subcommand_from reload' -s h -l help -d 'print this help and exit'
+
 complete -c relais -n __fish_use_subcommand -a sync -d 'copy data sets to the peer now'
 complete -c relais -n '__fish_seen_subcommand_from sync' -l run-dir -x -a '(__fish_complete_directories)' -d 'sockets and what ends with the boot'
 complete -c relais -n '__fish_seen_subcommand_from sync' -l json -d 'print progress and result as JSON lines'

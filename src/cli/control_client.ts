@@ -12,6 +12,7 @@ import {
   ControlResult,
   OfferedHeader,
   type ReceivedResult,
+  ReloadResult,
   SyncProgress,
 } from "../health/control_app.ts";
 import { HistoryEntry, StatusDocument } from "../health/types.ts";
@@ -19,6 +20,8 @@ import { HistoryEntry, StatusDocument } from "../health/types.ts";
 /** Where the daemon listens unless `--run-dir` says otherwise. */
 export const CONTROL_SOCKET = "/run/relais/control.sock";
 const DEADLINE_MS = 5_000;
+/** A move in progress is waited for, and the start of new services: most of it is the services' time. */
+const RELOAD_DEADLINE_MS = 10 * 60_000;
 /** A copy may take hours; the operator can end it at any time. */
 const SYNC_DEADLINE_MS = 24 * 3_600_000;
 const ANSWER_MAX_BYTES = 4 * 1024 * 1024;
@@ -78,6 +81,17 @@ export class ControlClient {
   /** Gives a command; returns as soon as the daemon has accepted it or not. */
   command(command: OperatorCommand): Promise<ControlResult> {
     return this.#post("/command", { command });
+  }
+
+  /** Has the daemon read its configuration again; returns when that is over. */
+  async reload(): Promise<ReloadResult> {
+    const call = {
+      method: "POST",
+      path: "/reload",
+      body: {},
+      deadlineMs: RELOAD_DEADLINE_MS,
+    } as const;
+    return this.#parse(ReloadResult, await this.#call(call));
   }
 
   /** Announces the VIPs held here again. */

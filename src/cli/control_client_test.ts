@@ -14,6 +14,15 @@ function deps(change: Partial<ControlDeps> = {}): ControlDeps {
     history: () => sampleStatus().history,
     command: (command) => ({ ok: command !== "failback", text: command }),
     announce: () => yes,
+    reload: () =>
+      Promise.resolve({
+        ok: false,
+        text: "refused",
+        outcome: "bad-config",
+        changes: [],
+        problems: ["failback.stable_s: must be at least 0 (got -1)"],
+        notes: [],
+      }),
     sync: () => Promise.resolve(yes),
     receiveBegin: ({ epoch }) => ({ ok: epoch > 2, text: `epoch ${epoch}` }),
     receiveEnd: () => {},

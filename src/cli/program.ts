@@ -25,6 +25,7 @@ import { move } from "./move.ts";
 import { receiveVerb } from "./receive.ts";
 import { pair } from "./pair.ts";
 import { pairPeer } from "./pair_peer.ts";
+import { reload } from "./reload.ts";
 import { report } from "./report.ts";
 import { status } from "./status.ts";
 import { sync } from "./sync.ts";
@@ -141,6 +142,10 @@ function addClientVerbs(
     .action((state: "on" | "off", options) =>
       choose(() => maintenance(client(options), state, { json: !!options.json }))
     );
+  verb(program, "reload", "read the configuration again, apply what differs, or nothing at all")
+    .addOption(runDirOption())
+    .option("--json", "print the result as JSON")
+    .action((options) => choose(() => reload(client(options), { json: !!options.json })));
   verb(program, "sync", "copy data sets to the peer now")
     .addArgument(new Argument("[set]").choices([...DATA_SET_NAMES, "all"]).default("all"))
     .addOption(runDirOption())
@@ -260,7 +265,7 @@ function addLocalVerbs(program: Command, choose: (run: Run) => void): void {
       choose(async () => {
         await keygen(path);
         console.log(
-          `Made ${path} (mode 600). Copy it to the other host and restart relais on both.`,
+          `Made ${path} (mode 600). Copy it to the other host, then run on both: relais reload`,
         );
         return EXIT.ok;
       })

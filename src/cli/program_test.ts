@@ -11,6 +11,7 @@ const VERBS = [
   "switchover",
   "failback",
   "maintenance",
+  "reload",
   "sync",
   "announce",
   "init",

@@ -81,6 +81,7 @@ class Slave {
       history: () => [],
       command: () => yes,
       announce: () => yes,
+      reload: () => Promise.reject(new Error("not asked for here")),
       sync: () => Promise.resolve(yes),
       receiveBegin: ({ set }) => {
         this.begun.push(set);

@@ -30,6 +30,7 @@ export function formatStatus(
     }),
     ...formatServices(document, style),
     ...formatDataSets(document, style),
+    style.dim(row("configuration", formatConfig(document))),
     ...document.alerts.map((text) => row("alert", style.bad(text))),
     ...document.history.slice(-5).map(({ at, rule, why }) =>
       style.dim(row(at.slice(11, 19), `${rule}: ${why}`))
@@ -111,6 +112,11 @@ function formatDataSets({ dataSets, node }: StatusDocument, style: Style): strin
       const failed = entry.lastError === null ? "" : style.bad(`, last error: ${entry.lastError}`);
       return row(`${entry.set} ${entry.direction}`, `${age}${size}${running}${failed}`);
     });
+}
+
+function formatConfig({ node }: StatusDocument): string {
+  const loaded = `${node.configLoadedAt.slice(0, 19).replace("T", " ")} UTC`;
+  return `${node.configFingerprint.slice(0, 12)}, read ${loaded}`;
 }
 
 function row(label: string, text: string): string {

@@ -14,6 +14,7 @@ Deno.test("formatStatus() tells state, reason, peer, VIPs, services, copies and 
     "VIP voip | 10.20.0.10 held by me",
     "services | all running, telephony answers (asterisk.service)",
     "gate | open",
+    "configuration | ffffffffffff, read 2026-01-31 11:00:00 UTC",
     "12:00:00 | S-TAKE: the peer is silent on all links",
   ]);
 });

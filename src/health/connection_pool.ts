@@ -32,7 +32,8 @@ export interface ConnectionPoolOptions<C extends Deno.Conn> {
 export class ConnectionPool<C extends Deno.Conn> {
   readonly #options: ConnectionPoolOptions<C>;
   readonly #stopped = new AbortController();
-  readonly #listeners = new Set<AsyncAcceptor<C>>();
+  /** Each with the name that it can be ended by. */
+  readonly #listeners = new Map<AsyncAcceptor<C>, unknown>();
   /** Oldest use first; with whether it is preferred. */
   readonly #connections = new Map<ServedConnection, boolean>();
   readonly #tasks = new Set<Promise<void>>();
@@ -52,15 +53,24 @@ export class ConnectionPool<C extends Deno.Conn> {
   }
 
   /** Serves what `listener` accepts, from now on; the pool closes it in the end. */
-  listen(listener: AsyncAcceptor<C>): void {
-    this.#listeners.add(listener);
+  listen(listener: AsyncAcceptor<C>, name: unknown = listener): void {
+    this.#listeners.set(listener, name);
     this.#run(this.#accept(listener));
+  }
+
+  /** Ends the listeners of that name; connections that they have accepted stay. */
+  unlisten(name: unknown): void {
+    for (const [listener, known] of this.#listeners) {
+      if (known !== name) continue;
+      this.#listeners.delete(listener);
+      listener.close();
+    }
   }
 
   /** Closes everything and waits until it is closed. */
   async stop(): Promise<void> {
     this.#stopped.abort();
-    for (const listener of this.#listeners) listener.close();
+    for (const listener of this.#listeners.keys()) listener.close();
     for (const connection of this.#connections.keys()) connection.close();
     await Promise.all(this.#tasks);
   }
@@ -72,7 +82,7 @@ export class ConnectionPool<C extends Deno.Conn> {
         this.#serve(await listener.accept());
         reported = "";
       } catch (cause) {
-        if (this.#stopped.signal.aborted) return;
+        if (this.#stopped.signal.aborted || !this.#listeners.has(listener)) return;
         const error = new Error(`Cannot accept a connection: ${cause}`, { cause });
         if (error.message !== reported) this.#options.onError(error);
         reported = error.message;

@@ -8,6 +8,7 @@
  * | `GET /history` | list of {@linkcode HistoryEntry}, newest last |
  * | `POST /command` `{"command"}` | {@linkcode ControlResult}, as soon as the command is accepted or not |
  * | `POST /announce` | {@linkcode ControlResult} |
+ * | `POST /reload` | {@linkcode ReloadResult}, when it is over |
  * | `POST /sync` `{"set"}` | one JSON line per progress, the last line is the {@linkcode ControlResult} |
  * | `POST /receive/begin` {@linkcode OfferedHeader} | {@linkcode ControlResult} |
  * | `POST /receive/end` {@linkcode ReceivedResult} | {@linkcode ControlResult} |
@@ -41,6 +42,33 @@ export const SyncProgress = z.object({
 });
 /** See the schema of the same name. */
 export interface SyncProgress extends Readonly<z.infer<typeof SyncProgress>> {}
+
+/** How a reload of the configuration ended. Unless `applied` or `unchanged`, nothing was touched. */
+export const ReloadResult = ControlResult.extend({
+  outcome: z.enum([
+    "applied",
+    /** The file means what it meant. */
+    "unchanged",
+    /** The content of the file is refused; `problems` has all of them. */
+    "bad-config",
+    /** The file cannot be read. */
+    "no-config",
+    /** The key file cannot be used, or this host is not in the file. */
+    "misconfigured",
+    /** Something in it needs a restart, or would make this node unfit. */
+    "refused",
+    /** The node is on its way from one state to another, or another reload is in progress. */
+    "busy",
+  ]),
+  /** What differs, a sentence for each key; also when it was refused for one of them. */
+  changes: z.array(z.string()),
+  /** Why not, sentence by sentence; of a bad file `key: rule (got value)`. */
+  problems: z.array(z.string()),
+  /** What follows from it for the operator. */
+  notes: z.array(z.string()),
+});
+/** See the schema of the same name. */
+export interface ReloadResult extends Readonly<z.infer<typeof ReloadResult>> {}
 
 const Command = z.strictObject({
   command: z.enum(
@@ -87,6 +115,8 @@ export interface ControlDeps {
   /** Accepts the command or says why not; what follows is seen in the status. */
   command(command: OperatorCommand): Awaitable<ControlResult>;
   announce(): Awaitable<ControlResult>;
+  /** Reads the configuration again and applies what differs, or nothing. */
+  reload(): Promise<ReloadResult>;
   /** Copies now. `signal` aborts when the operator gives up. */
   sync(
     set: DataSetName | "all",
@@ -113,6 +143,7 @@ export function createControlApp(deps: ControlDeps): Hono {
   app.get("/history", (c) => c.json(deps.history()));
   app.post("/command", (c) => withBody(c, Command, ({ command }) => deps.command(command)));
   app.post("/announce", async (c) => c.json(await deps.announce()));
+  app.post("/reload", async (c) => c.json(await deps.reload()));
   app.post(
     "/receive/begin",
     (c) => withBody(c, OfferedHeader, (header) => deps.receiveBegin(header)),

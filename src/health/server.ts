@@ -27,8 +27,8 @@ export interface HealthServerOptions {
   readonly addresses: readonly string[];
   /** 0: any free port (tests). */
   readonly port: number;
-  /** The peer's addresses: they always find room, even when strangers hold all of it. */
-  readonly peerAddresses?: readonly string[];
+  /** Of the peer's addresses: they always find room, even when strangers hold all of it. */
+  readonly isPeer?: (address: string) => boolean;
   /** Hears of an address that cannot be listened on (once per reason) and of bugs. */
   readonly onError: (error: Error) => void;
   /** An address is listened on now. */
@@ -44,6 +44,8 @@ export class HealthServer {
   readonly #options: HealthServerOptions;
   readonly #clock: Clock;
   readonly #stopped = new AbortController();
+  /** Addresses that are to be listened on. */
+  #wanted: readonly string[];
   readonly #listeners = new Map<string, Deno.TcpListener>();
   readonly #pool: ConnectionPool<Deno.TcpConn>;
   readonly #tasks = new Set<Promise<void>>();
@@ -51,14 +53,14 @@ export class HealthServer {
   constructor(options: HealthServerOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#wanted = options.addresses;
     this.#pool = new ConnectionPool({
       handle: (request, conn) => {
         const remoteAddress = plainAddress(conn.remoteAddr.hostname);
         return options.app.fetch(request, { remoteAddress });
       },
       max: CONNECTIONS_MAX,
-      isPreferred: (conn) =>
-        options.peerAddresses?.includes(plainAddress(conn.remoteAddr.hostname)) ?? false,
+      isPreferred: (conn) => options.isPeer?.(plainAddress(conn.remoteAddr.hostname)) ?? false,
       deadlines: options.deadlines ?? DEADLINES,
       clock: this.#clock,
       onError: options.onError,
@@ -68,14 +70,28 @@ export class HealthServer {
 
   /** Tries each address once, and goes on trying those that failed. Never throws. */
   start(): Promise<void> {
-    for (const address of this.#options.addresses) {
-      const error = this.#listen(address);
-      if (error === null) continue;
-      const task = this.#retry(address, error);
-      this.#tasks.add(task);
-      task.finally(() => this.#tasks.delete(task));
-    }
+    for (const address of this.#wanted) this.#begin(address);
     return Promise.resolve();
+  }
+
+  /** Listens on these addresses from now on: the ones that stay are not touched. Never throws. */
+  relocate(addresses: readonly string[]): void {
+    const before = this.#wanted;
+    this.#wanted = addresses;
+    for (const [address, listener] of this.#listeners) {
+      if (addresses.includes(address)) continue;
+      this.#listeners.delete(address);
+      this.#pool.unlisten(listener);
+    }
+    for (const address of addresses) if (!before.includes(address)) this.#begin(address);
+  }
+
+  #begin(address: string): void {
+    const error = this.#listen(address);
+    if (error === null) return;
+    const task = this.#retry(address, error);
+    this.#tasks.add(task);
+    task.finally(() => this.#tasks.delete(task));
   }
 
   /** The port that is listened on at `address`, null while it is not. */
@@ -110,7 +126,7 @@ export class HealthServer {
           return conn;
         },
         close: () => listener.close(),
-      });
+      }, listener);
       return null;
     } catch (cause) {
       const { port } = this.#options;
@@ -131,7 +147,8 @@ export class HealthServer {
       reported = error.message;
       const pause = RETRY_MS[attempt] ?? 1_000;
       await this.#clock.sleep(pause, this.#stopped.signal).catch(() => {});
-      if (this.#stopped.signal.aborted) return;
+      if (this.#stopped.signal.aborted || !this.#wanted.includes(address)) return;
+      if (this.#listeners.has(address)) return;
       error = this.#listen(address);
     }
   }

@@ -178,7 +178,7 @@ Deno.test("HealthServer finds room for the peer when strangers hold all connecti
     assert.equal(await statusOf(`http://127.0.0.1:${port}/health`), 200);
     assert.ok(server.connections <= CONNECTIONS_MAX, `${server.connections}`);
     for (const conn of held) conn.close();
-  }, { addresses: ["127.0.0.1", "::1"], peerAddresses: ["127.0.0.1"] });
+  }, { addresses: ["127.0.0.1", "::1"], isPeer: (address) => address === "127.0.0.1" });
 });
 
 Deno.test("HealthServer makes room for a new connection by closing the one that waited longest", async () => {
@@ -258,4 +258,27 @@ Deno.test("HealthServer starts to listen as soon as a port becomes free", async 
     await late.stop();
     assert.ok(server.connections >= 0);
   });
+});
+
+Deno.test("HealthServer.relocate() listens where it should from now on and leaves the addresses that stay alone", async () => {
+  await withServer(async ({ server, port, errors }) => {
+    const kept = await Deno.connect({ hostname: "127.0.0.1", port });
+    const gone = server.port("127.0.0.2");
+    server.relocate(["127.0.0.1", "127.0.0.3"]);
+    assert.equal(server.port("127.0.0.1"), port);
+    assert.equal(server.port("127.0.0.2"), null);
+    await assert.rejects(Deno.connect({ hostname: "127.0.0.2", port: gone ?? 0 }));
+    const added = server.port("127.0.0.3");
+    assert.ok(added !== null);
+    const conn = await Deno.connect({ hostname: "127.0.0.3", port: added });
+    conn.close();
+    await kept.write(new TextEncoder().encode("GET /health HTTP/1.1\r\nHost: a\r\n\r\n"));
+    const buffer = new Uint8Array(4096);
+    const length = await kept.read(buffer) ?? 0;
+    assert.match(new TextDecoder().decode(buffer.subarray(0, length)), /^HTTP\/1\.1 200 /);
+    kept.close();
+    server.relocate(["127.0.0.1", "127.0.0.2"]);
+    assert.ok(server.port("127.0.0.2") !== null, "and back");
+    assert.deepEqual(errors, []);
+  }, { addresses: ["127.0.0.1", "127.0.0.2"] });
 });

@@ -92,6 +92,8 @@ const node = z.object({
   /** Where the compiled program's runtime came from; `none` when it runs from source. */
   denort: z.enum(["official", "fallback", "custom", "none"]),
   configFingerprint: word,
+  /** When that configuration was read: at the start of the daemon or by `relais reload`. */
+  configLoadedAt: wall,
   clusterName: word,
   pid: count,
   uptimeMs: count,

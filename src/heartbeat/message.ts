@@ -100,10 +100,17 @@ export interface MessageVerifierOptions {
  */
 export class MessageVerifier {
   readonly #options: MessageVerifierOptions;
+  #keys: readonly Uint8Array[];
   readonly #lastCounters = new Map<string, number>();
 
   constructor(options: MessageVerifierOptions) {
     this.#options = options;
+    this.#keys = options.keys;
+  }
+
+  /** Takes other keys from now on; the counters that were used stay used. */
+  rekey(keys: readonly Uint8Array[]): void {
+    this.#keys = keys;
   }
 
   /** Senders that are remembered now. */
@@ -144,7 +151,7 @@ export class MessageVerifier {
     const bytes = Buffer.from(given, "hex");
     let good = false;
     // Every key is tried, whichever fits: the time taken tells nothing.
-    for (const key of this.#options.keys) {
+    for (const key of this.#keys) {
       if (timingSafeEqual(bytes, mac(key, envelope, body))) good = true;
     }
     return good;

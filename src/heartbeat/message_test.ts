@@ -144,3 +144,12 @@ Deno.test("signMessage() binds each field by itself: moving a byte to its neighb
 Deno.test("MESSAGE_PATH is where the health app takes messages", () => {
   assert.equal(MESSAGE_PATH, SERVED_PATH);
 });
+
+Deno.test("MessageVerifier.rekey() takes the new key only, and a counter that was used stays used", () => {
+  const v = verifier();
+  assert.ok(v.verify(message({ counter: 5 })).ok);
+  v.rekey([OTHER_KEY]);
+  assert.match(whyNot(v, message({ counter: 6 })), /MAC is wrong/);
+  assert.match(whyNot(v, message({ counter: 5 }, { keys: [OTHER_KEY] })), /replay/);
+  assert.ok(v.verify(message({ counter: 6 }, { keys: [OTHER_KEY] })).ok);
+});

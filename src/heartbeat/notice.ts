@@ -60,13 +60,20 @@ export interface SendResult {
 /** Sends messages, one at a time; later ones wait for earlier ones. */
 export class PeerMessenger {
   readonly #options: PeerMessengerOptions;
+  #keys: readonly Uint8Array[];
   readonly #connections = new Map<string, { connection: HttpConnection; usedAt: number }>();
   #counter = 0;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: PeerMessengerOptions) {
     this.#options = options;
+    this.#keys = options.keys;
     rehearse();
+  }
+
+  /** Signs with other keys from now on; the counter goes on, as this is the same process. */
+  rekey(keys: readonly Uint8Array[]): void {
+    this.#keys = keys;
   }
 
   /**
@@ -135,7 +142,7 @@ export class PeerMessenger {
 
   #compose(notice: PeerNotice, options: SendOptions, deadlineMs: number): HttpRequest {
     const body = noticeBody(notice);
-    const headers = signMessage(this.#options.keys, {
+    const headers = signMessage(this.#keys, {
       method: "POST",
       path: MESSAGE_PATH,
       sender: this.#options.instanceId,

@@ -156,3 +156,18 @@ Deno.test("PeerMessenger.send() ends by its deadline or signal with a sentence",
   m.close();
   silent.close();
 });
+
+Deno.test("PeerMessenger.rekey() signs with the new key and goes on counting", async () => {
+  const me = randomUUID();
+  const peer = await receiver(me);
+  const m = messenger(peer.port, me, [new Uint8Array(randomBytes(32))]);
+  const options = { receiverInstanceId: peer.id, deadlineMs: DEADLINE_MS };
+  assert.equal((await m.send(["127.0.0.1"], NOTICE, options)).status, 403);
+  m.rekey([KEY]);
+  for (const epoch of [1, 2]) {
+    assert.ok((await m.send(["127.0.0.1"], { ...NOTICE, epoch }, options)).accepted);
+  }
+  assert.deepEqual(peer.heard.map(({ epoch }) => epoch), [1, 2]);
+  m.close();
+  await peer.server.stop();
+});

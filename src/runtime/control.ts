@@ -19,12 +19,12 @@ const ASK_MS = 2000;
 const HEAR_MS = 1000;
 const HEAR_POLL_MS = 10;
 
-/** Joins the control socket to the node. */
+/** Joins the control socket to the node; what concerns no single node is not here. */
 export function createControl(options: {
   readonly node: Node;
   readonly config: LocalConfig;
   readonly replicator: Replicator | null;
-}): ControlDeps {
+}): Omit<ControlDeps, "reload"> {
   const { node, config, replicator } = options;
   return {
     status: () => node.reporter.status(),

@@ -6,8 +6,10 @@
  */
 
 import { buildInfo } from "../build_info.ts";
+import { isSame } from "../config/changes.ts";
 import { loadConfig, localConfig } from "../config/load.ts";
 import type { LocalConfig } from "../config/types.ts";
+import type { ReloadResult } from "../health/control_app.ts";
 import { readKeys } from "../heartbeat/key.ts";
 import { PeerMessenger } from "../heartbeat/notice.ts";
 import { systemClock } from "../os/clock.ts";
@@ -20,12 +22,15 @@ import { Shield } from "../services/shield.ts";
 import { VipManager } from "../vip/manager.ts";
 import { LinkMonitor } from "../vip/monitor.ts";
 import { hasServed } from "./adoption.ts";
+import type { ConfigNews } from "./config_news.ts";
 import { createReplicator, tidyDatabase } from "./copying.ts";
 import { Memory, readBoot } from "./memory.ts";
 import { Node } from "./node.ts";
 import type { Paths } from "./paths.ts";
 import { findRole, missingTools } from "./preflight.ts";
-import { createServers } from "./servers.ts";
+import { Reloader } from "./reload.ts";
+import type { Running } from "./running.ts";
+import { createServers, createVerifier, ownAddressesIn } from "./servers.ts";
 import type { Identity } from "./status.ts";
 import { systemdTurns } from "./systemd_turns.ts";
 
@@ -38,6 +43,8 @@ export interface Daemon {
   leave(): void;
   /** Ends at once; the next daemon of this boot adopts VIPs and services. */
   leaveForRestart(): void;
+  /** Reads the configuration again; log, history and status tell the result. Never rejects. */
+  reload(): Promise<void>;
   /** Resolves when everything has ended. */
   readonly done: Promise<void>;
 }
@@ -83,6 +90,17 @@ export async function startDaemon({ paths, logLevel, signal }: DaemonOptions): P
   return await build(local, { paths, logLevel, memory, notifier });
 }
 
+/** What lives as long as the process, whatever the configuration is. */
+interface Standing {
+  readonly paths: Paths;
+  readonly memory: Memory;
+  readonly notifier: Notifier;
+  readonly identity: Identity;
+  readonly poller: Poller;
+  readonly configNews: ConfigNews;
+  readonly current: () => Running;
+}
+
 async function build(config: LocalConfig, { paths, logLevel, memory, notifier }: {
   readonly paths: Paths;
   readonly logLevel: LogLevelName;
@@ -93,12 +111,96 @@ async function build(config: LocalConfig, { paths, logLevel, memory, notifier }:
   const identity = makeIdentity(memory.boot.id);
   const poller = new Poller({ onCallbackError: (error) => log.error(`${error}`) });
   poller.start();
+  const configNews: ConfigNews = { loadedAt: clock.wallMs(), refusal: null };
+  const current = (): Running => running;
+  const standing = { paths, memory, notifier, identity, poller, configNews, current };
+  let running = createRunning(config, standing, { keys, former: null });
+  // Only the node that decides can end the daemon: one that another one follows is never done.
+  const over = Promise.withResolvers<void>();
+  const watch = ({ node }: Running): void => void node.done.then(over.resolve);
+  watch(running);
+  configureLog({
+    level: logLevel,
+    context: () => ({
+      node: running.config.cluster.name,
+      role: running.config.role,
+      state: running.node.loop.state.name,
+      epoch: running.node.loop.state.epoch,
+    }),
+  });
+  for (const text of running.missing) running.node.alerts.raise(text);
+  tidyDatabase(config, (text) => running.node.alerts.raise(text));
+  const monitor = new LinkMonitor({
+    clock,
+    onChange: () => running.node.keeper.refresh(),
+    onTrouble: (text) => running.node.alerts.raise(text),
+  });
+  monitor.start();
+  const reloader = new Reloader({
+    clock,
+    notifier,
+    configNews,
+    configPath: paths.config,
+    loadKeys: () => readKeysIfThere(paths.key),
+    current,
+    create: (next, nextKeys) => createRunning(next, standing, { keys: nextKeys, former: running }),
+    onNext: (next) => {
+      running = next;
+      watch(next);
+      for (const text of next.missing) next.node.alerts.raise(text);
+      servers.health.relocate(ownAddressesIn(next.config));
+    },
+  });
+  const reload = (): Promise<ReloadResult> => reloader.reload();
+  const { instanceId } = identity;
+  const servers = createServers({ current, reload, paths, instanceId });
+  // The control socket first: where a daemon answers already, nothing may be touched.
+  await servers.control.start();
+  await running.node.start();
+  await servers.health.start();
+  notifier.notify({ ready: true });
+  const done = over.promise.then(async () => {
+    notifier.notify({ stopping: true });
+    monitor.stop();
+    reloader.close();
+    await Promise.all([servers.control.stop(), servers.health.stop()]);
+    running.messenger?.close();
+    await poller.stop();
+    log.info("ended", { event: "end" });
+    await flushLog();
+  });
+  return {
+    leave: () => running.node.leave(),
+    leaveForRestart: () => running.node.leaveForRestart(),
+    reload: async () => {
+      await reload();
+    },
+    done,
+  };
+}
+
+/** Makes a node with all that depends on its configuration. With `former`, nothing of it is begun yet. */
+function createRunning(
+  config: LocalConfig,
+  standing: Standing,
+  { keys, former }: {
+    readonly keys: readonly Uint8Array[] | null;
+    readonly former: Running | null;
+  },
+): Running {
+  const { paths, memory, notifier, identity, poller, configNews, current } = standing;
   const port = config.heartbeat.httpPort;
   const { instanceId } = identity;
-  const messenger = keys === null ? null : new PeerMessenger({ clock, port, keys, instanceId });
-  const driver = createServiceDriver(config.services, {
-    adopted: hasServed(memory.previous()),
-  });
+  const messenger = keys === null
+    ? null
+    : former?.messenger ?? new PeerMessenger({ clock, port, keys, instanceId });
+  const verifier = keys === null
+    ? null
+    : former?.verifier ?? createVerifier({ keys, instanceId, current });
+  const adopted = former === null ? hasServed(memory.previous()) : former.node.serves;
+  const driver = former !== null && isSame(former.config.services, config.services)
+    ? former.driver
+    : createServiceDriver(config.services, { adopted });
   const holder: { node: Node | null } = { node: null };
   const replicator = createReplicator({ config, paths, clock, node: () => holder.node });
   const path = Deno.env.get("PATH");
@@ -115,6 +217,7 @@ async function build(config: LocalConfig, { paths, logLevel, memory, notifier }:
       role: config.role,
       clock,
       log: (level, text) => level === "info" ? log.info(text) : log.warn(text),
+      formerVips: former?.config.networks.flatMap(({ vips }) => vips) ?? [],
     }),
     driver,
     gate: new Gate({ ...paths, units: config.services.gate ? config.services.units : [] }),
@@ -126,45 +229,11 @@ async function build(config: LocalConfig, { paths, logLevel, memory, notifier }:
     ),
     path,
     onTurn: systemdTurns({ notifier, clock }),
+    configNews,
+    former: former?.node ?? null,
   });
   holder.node = node;
-  configureLog({
-    level: logLevel,
-    context: () => ({
-      node: config.cluster.name,
-      role: config.role,
-      state: node.loop.state.name,
-      epoch: node.loop.state.epoch,
-    }),
-  });
-  for (const text of missing) node.alerts.raise(text);
-  tidyDatabase(config, (text) => node.alerts.raise(text));
-  const monitor = new LinkMonitor({
-    clock,
-    onChange: () => node.keeper.refresh(),
-    onTrouble: (text) => node.alerts.raise(text),
-  });
-  monitor.start();
-  const servers = createServers({ node, config, paths, replicator, keys, instanceId });
-  // The control socket first: where a daemon answers already, nothing may be touched.
-  await servers.control.start();
-  await node.start();
-  await servers.health.start();
-  notifier.notify({ ready: true });
-  const done = node.done.then(async () => {
-    notifier.notify({ stopping: true });
-    monitor.stop();
-    await Promise.all([servers.control.stop(), servers.health.stop()]);
-    messenger?.close();
-    await poller.stop();
-    log.info("ended", { event: "end" });
-    await flushLog();
-  });
-  return {
-    leave: () => node.leave(),
-    leaveForRestart: () => node.leaveForRestart(),
-    done,
-  };
+  return { node, config, keys, replicator, messenger, verifier, driver, missing };
 }
 
 function readKeysIfThere(path: string): readonly Uint8Array[] | null {

@@ -24,7 +24,7 @@ export class IsolationWatch {
     this.#since = rests ? this.#since ?? now : null;
     this.#alert = this.#since !== null && now - this.#since >= ISOLATED_ALERT_AFTER_MS
       ? `isolated: ${situation.isolatedWhy}; this node does not serve. If it is the only one left ` +
-        "and the network is in order, correct the witnesses in the configuration and restart relais"
+        "and the network is in order, correct the witnesses in the configuration and run: relais reload"
       : null;
   }
 

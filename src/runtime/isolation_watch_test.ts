@@ -23,7 +23,10 @@ Deno.test("IsolationWatch speaks after a minute of isolation at rest, across sta
     watch.alert ?? "",
     /^isolated: neither the peer nor any witness answers on any network; this node does not serve\. If/,
   );
-  assert.match(watch.alert ?? "", /correct the witnesses in the configuration and restart relais$/);
+  assert.match(
+    watch.alert ?? "",
+    /correct the witnesses in the configuration and run: relais reload$/,
+  );
 });
 
 Deno.test("IsolationWatch is silent again as soon as somebody is heard, and counts anew", () => {

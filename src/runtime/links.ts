@@ -113,6 +113,44 @@ export class Links {
     });
   }
 
+  /**
+   * Goes on with what the links of another configuration of this process have heard: networks that both
+   * know keep their evidence. The next echoes and questions are due at once, at the new pace.
+   */
+  inherit(former: Links): void {
+    this.#report = former.#report;
+    for (const witness of former.#knownWitnesses) this.#knownWitnesses.add(witness);
+    this.pinger.drain();
+    // Not what came in here for the other pinger, too.
+    this.pinger.counters.ignored = former.pinger.counters.ignored;
+    for (const view of this.views) {
+      const before = former.#view(view.network.name);
+      if (before === undefined || before.peerAddress !== view.peerAddress) continue;
+      const { icmpRttMs, icmpSent, icmpReceived, httpRttMs, httpError } = before;
+      Object.assign(view, { icmpRttMs, icmpSent, icmpReceived, httpRttMs, httpError });
+      view.lastIcmpAt = later(view.lastIcmpAt, before.lastIcmpAt);
+      view.lastHttpAt = later(view.lastHttpAt, before.lastHttpAt);
+      Object.assign(this.#http.counters(view.network.name), former.httpCounters(view.network.name));
+      for (const [witness, at] of before.witnessAt) {
+        const known = view.witnessAt.get(witness) ?? -Infinity;
+        if (view.network.witnesses.includes(witness) && at > known) view.witnessAt.set(witness, at);
+      }
+    }
+  }
+
+  /** Asks everybody once out of turn: a network that is new must not be judged before it was asked. */
+  greet(): void {
+    const { role } = this.#config;
+    for (const { network, peerAddress } of this.views) {
+      const source = network[role];
+      this.pinger.ping(peerAddress, { onLink: true, source });
+      for (const witness of network.witnesses) {
+        this.pinger.ping(witness, { onLink: isOnLink(network, witness), source });
+      }
+      this.#http.probe(network.name, peerAddress);
+    }
+  }
+
   /** The peer's last words, with the moment of their arrival. */
   get report(): { readonly body: HealthBody; readonly at: number } | null {
     return this.#report;
@@ -308,6 +346,10 @@ function isProofNeeded({ situation, state }: StepResult): boolean {
   return situation.verdict !== "alive" || situation.daemonLost || state.peerLeftAt !== null ||
     state.name === "isolated" || state.name === "rejoining" ||
     (situation.peer !== null && !situation.peer.serving);
+}
+
+function later(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? a ?? b : Math.max(a, b);
 }
 
 /** The next moment of a steady beat; beats that were missed are not made up for. */

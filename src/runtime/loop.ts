@@ -83,6 +83,22 @@ export class Loop {
     return this.#options.clock.nowMs() - this.#lastTurnAt;
   }
 
+  /**
+   * Before the first turn: goes on with the memory of a loop that was stopped, which had the same clock,
+   * and with the events that it has not come round to: they were promised to be heard.
+   */
+  inherit(former: Loop): void {
+    this.#state = former.#state;
+    this.#last = former.#last;
+    this.#events = [...former.#events, ...this.#events];
+    former.#events = [];
+  }
+
+  /** Before the first turn: what was heard before `at` says nothing, as if the daemon had started then. */
+  voidEvidence(at: number): void {
+    this.#state = { ...this.#state, evidenceSince: at };
+  }
+
   /** Begins to turn. */
   start(): void {
     this.#running = true;

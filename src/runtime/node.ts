@@ -7,6 +7,7 @@
 
 import { coreConfig } from "../config/load.ts";
 import type { LocalConfig } from "../config/types.ts";
+import { assess, type Situation } from "../core/situation.ts";
 import { initialState } from "../core/state.ts";
 import type { StepResult } from "../core/step.ts";
 import type { StatusDocument } from "../health/types.ts";
@@ -17,59 +18,38 @@ import { getLog } from "../os/log.ts";
 import type { Poller } from "../os/poller.ts";
 import type { Replicator } from "../replication/replicator.ts";
 import type { ServiceDriver } from "../services/driver.ts";
-import { flushFlows } from "../services/flows.ts";
 import type { Gate } from "../services/gate.ts";
 import type { Shield } from "../services/shield.ts";
 import type { VipManager } from "../vip/manager.ts";
 import { hasServed, isAdoptable } from "./adoption.ts";
 import { Alerts } from "./alerts.ts";
-import { askPeer } from "./ask_peer.ts";
-import { GoalRunner } from "./goal_runner.ts";
+import type { ConfigNews } from "./config_news.ts";
+import { noCounters } from "./counters.ts";
+import { GateKeeper } from "./gate_keeper.ts";
+import { createGoalRunner } from "./create_goal_runner.ts";
+import type { GoalRunner } from "./goal_runner.ts";
 import { History } from "./history.ts";
-import { type HookOccasion, runHooks } from "./hooks.ts";
+import type { HookOccasion } from "./hooks.ts";
 import { IdleWatch } from "./idle.ts";
 import { IsolationWatch } from "./isolation_watch.ts";
 import { Links } from "./links.ts";
 import { Loop } from "./loop.ts";
-import type { Memory } from "./memory.ts";
 import { MemoryKeeper } from "./memory_keeper.ts";
+import type { NodeOptions } from "./node_options.ts";
 import { Observer } from "./observer.ts";
 import { PeerLine } from "./peer_line.ts";
 import { Performer } from "./performer.ts";
 import { Recorder } from "./recorder.ts";
+import { busyWith, mountsAfterReload } from "./reload_node.ts";
 import { Reporter } from "./reporter.ts";
 import { ServicesWatch } from "./services_watch.ts";
-import { type Identity, isServing } from "./status.ts";
-import { createStepPerformer, stepDeadlineMs, stepHasWork } from "./steps.ts";
+import { isServing } from "./status.ts";
 import { VipKeeper } from "./vip_keeper.ts";
 
 const log = getLog("node");
 
 /** A leaving node waits this long for its last words to arrive and its addresses to go. */
 const FAREWELL_MS = 2000;
-
-/** What {@linkcode Node} is made of. */
-export interface NodeOptions {
-  readonly config: LocalConfig;
-  readonly clock: Clock;
-  readonly poller: Poller;
-  readonly identity: Identity;
-  readonly stateDir: string;
-  readonly memory: Memory;
-  readonly vips: VipManager;
-  readonly driver: ServiceDriver;
-  readonly gate: Gate;
-  readonly shield: Shield;
-  readonly replicator: Replicator | null;
-  /** Null: no cluster key, nothing can be agreed with the peer. */
-  readonly messenger: PeerMessenger | null;
-  /** Reasons why this host could not serve, found at start (a missing tool). */
-  readonly localFaults: readonly string[];
-  /** `PATH`, where the programs of hooks are looked up. */
-  readonly path: string | undefined;
-  /** Told at each turn, for systemd's watchdog and status line. */
-  readonly onTurn: (sentence: string) => void;
-}
 
 /** See the module. */
 export class Node {
@@ -81,9 +61,10 @@ export class Node {
   readonly peerLine: PeerLine;
   readonly reporter: Reporter;
   readonly #options: NodeOptions;
+  readonly #gate: GateKeeper;
   readonly #services: ServicesWatch;
   readonly #idle: IdleWatch;
-  readonly #isolation = new IsolationWatch();
+  readonly #isolation: IsolationWatch;
   readonly #observer: Observer;
   readonly #memory: MemoryKeeper;
   readonly #recorder: Recorder;
@@ -93,27 +74,25 @@ export class Node {
   #leavesForRestart = false;
   /** Why the goal in progress was started, for its hooks. */
   #occasion: Pick<HookOccasion, "rule" | "reason"> = { rule: "", reason: "" };
+  #ended = false;
   /** Filled by the HTTP side. */
-  readonly counters: StatusDocument["counters"] = {
-    httpGarbage: 0,
-    httpRefused: 0,
-    icmpIgnored: 0,
-    arpGarbage: 0,
-    messagesRefused: 0,
-    messagesAccepted: 0,
-  };
+  readonly counters: StatusDocument["counters"];
 
   /** The parts are made in the order in which they need each other; what comes later is reached late. */
   constructor(options: NodeOptions) {
     this.#options = options;
-    const { config, clock } = options;
+    const { config, clock, former } = options;
+    this.counters = former?.counters ?? noCounters();
+    this.#isolation = former === null ? new IsolationWatch() : former.#isolation;
     const onTrouble = (text: string): void => this.alerts.raise(text);
     const onNews = (): void => this.loop.kick();
-    this.alerts = new Alerts({ clock, onNew: (text) => log.warn(text, { event: "alert" }) });
-    this.history = new History({ stateDir: options.stateDir, onTrouble });
+    this.alerts = former?.alerts ??
+      new Alerts({ clock, onNew: (text) => log.warn(text, { event: "alert" }) });
+    this.history = former?.history ?? new History({ stateDir: options.stateDir, onTrouble });
     const knownWitnesses = options.memory.load()?.witnesses ?? [];
     this.links = new Links({ config, clock, knownWitnesses, onNews });
     this.keeper = this.#makeKeeper({ onTrouble, onNews });
+    this.#gate = new GateKeeper({ gate: options.gate, onTrouble });
     this.#services = new ServicesWatch({
       config: config.services,
       clock,
@@ -144,24 +123,24 @@ export class Node {
     const previous = memory.previous();
     const inMaintenance = previous?.state === "maintenance";
     // Closed before the services are looked at, unless they may be there to stay; in maintenance nothing moves.
-    if (!hasServed(previous) && !inMaintenance) this.#setGate("closed");
+    if (!hasServed(previous) && !inMaintenance) this.#gate.set("closed");
     let adoptable = false;
     try {
       const [allMounted, running] = await Promise.all([
         this.keeper.adopt(),
         this.#services.read(),
       ]);
-      const hasVips = config.networks.some((network) => network.vips.length > 0);
+      const { hasVips } = this;
       const { deadAfterMs } = config.heartbeat;
       adoptable = isAdoptable(previous, { hasVips, allMounted, running, deadAfterMs });
     } catch (error) {
       this.alerts.raise(messageOf(error));
     }
     this.#observer.setAdoptable(adoptable);
-    if (adoptable) this.#setGate("open");
-    else if (!inMaintenance) this.#setGate("closed");
+    if (adoptable) this.#gate.set("open");
+    else if (!inMaintenance) this.#gate.set("closed");
     // In the background: adopted VIPs must be renewed now. A dead daemon may have left a shield.
-    this.#installGate();
+    this.#gate.install();
     shield.lower().catch((error: unknown) => this.alerts.raise(messageOf(error)));
     log.info(adoptable ? "adopting what the previous daemon held" : "starting", {
       event: "start",
@@ -175,22 +154,97 @@ export class Node {
     replicator?.start();
   }
 
-  #setGate(to: "open" | "closed"): void {
-    const { gate } = this.#options;
-    try {
-      if (to === "open") gate.open();
-      else gate.close();
-    } catch (error) {
-      this.alerts.raise(`Cannot set the gate: ${messageOf(error)}`);
-    }
+  /** What must be over before another node may follow this one, in words; null: nothing. */
+  get busyWith(): string | null {
+    return this.isLeaving
+      ? "this node is leaving"
+      : busyWith(this.loop.state, this.#runner.current);
   }
 
-  #installGate(): void {
-    this.#options.gate.install().then((changes) => {
-      for (const text of changes) log.info(text, { event: "gate" });
-    }).catch((error: unknown) => {
-      for (const text of messageOf(error).split("\n")) this.alerts.raise(text);
-    });
+  /** It runs the services or holds the VIPs. */
+  get serves(): boolean {
+    return isServing({ state: this.loop.state });
+  }
+
+  /** It ends, or will: nothing may follow it any more. */
+  get isLeaving(): boolean {
+    return this.#ended || this.loop.state.stopAsked || this.loop.state.left;
+  }
+
+  /** Writes into the history something that changed no state. */
+  note(rule: string, why: string): void {
+    this.#recorder.note(rule, why);
+  }
+
+  /**
+   * Learns what a node must know before it follows its former: the kernel, the services. Changes nothing.
+   *
+   * @throws what `ip` and the driver of the services throw
+   */
+  async prepare(): Promise<void> {
+    await Promise.all([this.keeper.prepare(), this.#services.read()]);
+  }
+
+  /** Whether something answers the telephony check within the deadline; true without a check. */
+  async telephonyAnswers(deadlineMs: number): Promise<boolean> {
+    return await this.#services.answers(deadlineMs);
+  }
+
+  /** The world as this node would see it in the place of its former one. Changes nothing. */
+  outlook(former: Node): Situation {
+    this.links.inherit(former.links);
+    const { clock, config } = this.#options;
+    const seen = this.#observer.observe([]);
+    return assess(former.loop.state, seen, clock.nowMs(), coreConfig(config));
+  }
+
+  /**
+   * Follows its former node: what that one knew and decided counts on, VIPs and services stay. The former
+   * decides nothing from the moment of this call on, and this one does. Never rejects.
+   */
+  async follow(former: Node): Promise<void> {
+    const { clock, replicator } = this.#options;
+    const stoppedAt = clock.nowMs();
+    former.links.drain();
+    former.loop.stop();
+    this.loop.inherit(former.loop);
+    let taken: Promise<void> = Promise.resolve();
+    try {
+      this.reporter.inherit(former.reporter);
+      this.peerLine.inherit(former.peerLine);
+      const { verdict } = this.outlook(former);
+      const { state, last } = former.loop;
+      // A shorter deadline must not call the peer dead for what it was not yet asked at the new pace.
+      const isWorse = verdict !== "alive" && verdict !== last?.situation.verdict;
+      if (isWorse) this.loop.voidEvidence(stoppedAt);
+      const { held } = former.keeper;
+      const mounts = mountsAfterReload(state, { wasHeld: held, hadVips: former.hasVips });
+      former.#services.close();
+      former.links.close();
+      taken = mounts ? this.keeper.takeOver(former.keeper) : former.keeper.release();
+    } finally {
+      // Whatever happens: a node must decide.
+      this.loop.start();
+    }
+    // A unit that is new gets its drop-in, one that is gone loses it; where none was, the gate may be shut.
+    if (this.serves) this.#gate.set("open");
+    this.#gate.install();
+    await taken;
+    await Promise.race([former.#options.replicator?.stop(), clock.sleep(FAREWELL_MS)]);
+    if (!this.#ended) replicator?.start();
+  }
+
+  /** Ends a node that was built to follow another one and shall not. */
+  discard(): void {
+    this.#ended = true;
+    this.#services.close();
+    this.links.close();
+    void this.keeper.release();
+  }
+
+  /** VIPs are configured. */
+  get hasVips(): boolean {
+    return this.#options.config.networks.some((network) => network.vips.length > 0);
   }
 
   /** Asks for an orderly leave; {@linkcode done} tells when it is over. */
@@ -208,8 +262,9 @@ export class Node {
     readonly onTrouble: (text: string) => void;
     readonly onNews: () => void;
   }): VipKeeper {
-    const { config, clock, poller, vips } = this.#options;
+    const { config, clock, poller, vips, former } = this.#options;
     return new VipKeeper({
+      formerGarbage: former?.keeper.garbage ?? 0,
       config,
       clock,
       poller,
@@ -274,86 +329,50 @@ export class Node {
   }
 
   #makeObserver(): Observer {
-    const { config, clock, memory, messenger, localFaults } = this.#options;
+    const { memory, messenger } = this.#options;
     return new Observer({
-      config,
-      clock,
+      ...this.#options,
       boot: memory.boot,
       links: this.links,
       keeper: this.keeper,
       services: this.#services,
       idle: this.#idle,
       hasKey: messenger !== null,
-      localFaults,
     });
   }
 
   #makeReporter(): Reporter {
-    const { config, clock, identity, driver, replicator, messenger, localFaults } = this.#options;
-    const { gate, shield } = this.#options;
+    const { driver, messenger } = this.#options;
     return new Reporter({
-      config,
-      clock,
-      identity,
+      ...this.#options,
       loop: this.loop,
       observer: this.#observer,
       links: this.links,
       keeper: this.keeper,
       runner: this.#runner,
-      gate,
-      shield,
-      replicator,
       alerts: this.alerts,
       history: this.history,
       isolation: this.#isolation,
       serviceNames: driver.names,
       hasKey: messenger !== null,
-      localFaults,
       counters: this.counters,
     });
   }
 
   #makeRunner(): GoalRunner {
-    const { config, clock, driver, replicator, gate, shield, path } = this.#options;
-    const onTrouble = (text: string): void => this.alerts.raise(text);
-    const vips = config.networks.flatMap((network) => network.vips);
-    return new GoalRunner({
-      clock,
-      undo: () => shield.lower().then(() => {}, (error: unknown) => onTrouble(messageOf(error))),
-      perform: createStepPerformer({
-        config,
-        services: driver,
-        readServices: () => this.#services.read(),
-        running: () => this.#services.evidence.running,
-        gate,
-        installGate: () => this.#installGate(),
-        shield,
-        flushFlows: async (signal) => vips.length === 0 ? "" : await flushFlows(vips, { signal }),
-        onTrouble,
-        untilHealthy: (signal) => this.#services.untilHealthy(signal),
-        mount: (signal) => this.keeper.mount(signal),
-        drop: () => this.keeper.drop(),
-        announce: () => this.keeper.announce(),
-        persist: () => this.#memory.persist(),
-        replicator,
-        epoch: () => this.loop.state.epoch,
-        askPeer: (signal) =>
-          askPeer(this.links.peerAddresses(), { port: config.heartbeat.httpPort, signal }),
-        tellYours: (signal) => this.peerLine.tellYours(signal),
-        runHooks: (moment, goal, signal) =>
-          runHooks(moment, {
-            config,
-            clock,
-            path,
-            occasion: { goal, epoch: this.loop.state.epoch, ...this.#occasion },
-            signal,
-            onHook: (report) => this.#recorder.hook(report),
-          }),
-      }),
-      deadlineMs: (step) => stepDeadlineMs(step, config),
-      hasWork: (step) => stepHasWork(step, config),
+    return createGoalRunner({
+      ...this.#options,
+      gateKeeper: this.#gate,
+      services: this.#services,
+      links: this.links,
+      keeper: this.keeper,
+      memory: this.#memory,
+      peerLine: this.peerLine,
+      recorder: this.#recorder,
+      epoch: () => this.loop.state.epoch,
+      occasion: () => this.#occasion,
       onEvent: (event) => this.loop.push(event),
-      onStep: (report) => this.#recorder.step(report),
+      onTrouble: (text) => this.alerts.raise(text),
     });
   }
 
@@ -407,6 +426,7 @@ export class Node {
    */
   #finish(): void {
     const { clock, replicator } = this.#options;
+    this.#ended = true;
     this.#memory.saveServing();
     if (this.#leavesForRestart) {
       this.loop.stop();

@@ -44,6 +44,11 @@ export class PeerLine {
     this.#options = options;
   }
 
+  /** A word that was accepted may come again, if its answer was lost: it is known still. */
+  inherit(former: PeerLine): void {
+    this.#takenEpoch = former.#takenEpoch;
+  }
+
   /** A message of the peer that passed authentication. */
   take(notice: PeerNotice): Taken {
     const last = this.#options.last();

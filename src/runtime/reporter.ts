@@ -12,6 +12,7 @@ import type { Replicator } from "../replication/replicator.ts";
 import type { Gate } from "../services/gate.ts";
 import type { Shield } from "../services/shield.ts";
 import type { Alerts } from "./alerts.ts";
+import type { ConfigNews } from "./config_news.ts";
 import { dataSetStatus, formatAge } from "./data_sets.ts";
 import type { GoalRunner } from "./goal_runner.ts";
 import type { History } from "./history.ts";
@@ -51,6 +52,7 @@ export interface ReporterOptions {
   readonly localFaults: readonly string[];
   /** What the HTTP side counted. */
   readonly counters: Readonly<StatusDocument["counters"]>;
+  readonly configNews: Readonly<ConfigNews>;
 }
 
 /** See the module. */
@@ -62,6 +64,11 @@ export class Reporter {
 
   constructor(options: ReporterOptions) {
     this.#options = options;
+  }
+
+  /** Counts on: the peer takes an older number of the same process for an older word. */
+  inherit(former: Reporter): void {
+    this.#seq = former.#seq;
   }
 
   /** The body of `GET /health`. @throws {Error} before the node has started */
@@ -76,6 +83,7 @@ export class Reporter {
     const { config, clock, identity, loop, links, keeper } = this.#options;
     return makeStatus({
       config,
+      configLoadedAt: this.#options.configNews.loadedAt,
       identity,
       result: this.#result(),
       observation: this.#options.observer.last,
@@ -110,6 +118,7 @@ export class Reporter {
       isolation.alert,
       peerMismatch(config, links.report?.body ?? null),
       gateAlert(gate.state()),
+      this.#options.configNews.refusal,
     ].filter((text) => text !== null);
     const lasting = [...this.#silentWitnesses(), ...this.#failedCopies()];
     return [...standing, ...lasting, ...localFaults, ...keeper.problems, ...alerts.texts];

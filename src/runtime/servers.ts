@@ -7,7 +7,7 @@
 
 import type { LocalConfig } from "../config/types.ts";
 import { createApp } from "../health/app.ts";
-import { createControlApp } from "../health/control_app.ts";
+import { createControlApp, type ReloadResult } from "../health/control_app.ts";
 import { ControlServer } from "../health/control_server.ts";
 import { HealthServer } from "../health/server.ts";
 import { MessageVerifier } from "../heartbeat/message.ts";
@@ -22,66 +22,104 @@ const log = getLog("daemon");
 
 /** What {@linkcode createServers} joins. */
 export interface ServersOptions {
-  readonly node: Node;
-  readonly config: LocalConfig;
+  /** The node that decides now, with what belongs to its configuration: another one after each reload. */
+  readonly current: () => Served;
+  /** Reads the configuration again. */
+  readonly reload: () => Promise<ReloadResult>;
   readonly paths: Paths;
-  readonly replicator: Replicator | null;
-  /** Null: no cluster key, every message of the peer is refused. */
-  readonly keys: readonly Uint8Array[] | null;
   /** Our own instance id. */
   readonly instanceId: string;
 }
 
-/** Makes both servers; they listen once they are started. */
+/** What is served. */
+export interface Served {
+  readonly node: Node;
+  readonly config: LocalConfig;
+  readonly replicator: Replicator | null;
+  /** Null: no cluster key, every message of the peer is refused. */
+  readonly verifier: MessageVerifier | null;
+}
+
+/** Makes both servers; they listen once they are started, and outlive every node. */
 export function createServers(
   options: ServersOptions,
 ): { readonly control: ControlServer; readonly health: HealthServer } {
-  const { node, config, paths, replicator } = options;
+  const { current, paths, reload } = options;
   const onGarbage = (): void => {
-    node.counters.httpGarbage++;
+    current().node.counters.httpGarbage++;
   };
   const app = createApp({
-    health: () => node.reporter.health(),
-    status: () => node.reporter.status(),
-    loopAgeMs: () => node.loop.ageMs,
-    allow: (address) => isOnNetworks(address, config.networks),
-    message: createMessageTaker(options),
+    health: () => current().node.reporter.health(),
+    status: () => current().node.reporter.status(),
+    loopAgeMs: () => current().node.loop.ageMs,
+    allow: (address) => isOnNetworks(address, current().config.networks),
+    message: createMessageTaker(current),
     onGarbage,
     onRefused: () => {
-      node.counters.httpRefused++;
+      current().node.counters.httpRefused++;
     },
     onError: (error) => log.error(error.stack ?? error.message),
   });
   const health = new HealthServer({
     app,
-    addresses: config.networks.map((network) => network[config.role]),
-    peerAddresses: node.links.views.map(({ peerAddress }) => peerAddress),
-    port: config.heartbeat.httpPort,
-    onError: (error) => node.alerts.raise(error.message),
+    addresses: ownAddressesIn(current().config),
+    isPeer: (address) => current().node.links.views.some((view) => view.peerAddress === address),
+    port: current().config.heartbeat.httpPort,
+    onError: (error) => current().node.alerts.raise(error.message),
     onGarbage,
   });
   const control = new ControlServer({
-    app: createControlApp(createControl({ node, config, replicator })),
+    app: { fetch: (request) => controlApp(current(), reload).fetch(request) },
     path: controlSocket(paths),
     onError: (error) => log.error(error.stack ?? error.message),
   });
   return { control, health };
 }
 
-/** Takes what the peer posts: counted, verified, handed to the node. */
-function createMessageTaker(
-  { node, keys, instanceId }: ServersOptions,
-): Parameters<typeof createApp>[0]["message"] {
-  const verifier = keys === null ? null : new MessageVerifier({
+/** The addresses that the health pages are served on. */
+export function ownAddressesIn(config: LocalConfig): readonly string[] {
+  return config.networks.map((network) => network[config.role]);
+}
+
+/** One app for each node: a request that is being answered stays with the node that it was asked of. */
+const controlApps = new WeakMap<Served, ReturnType<typeof createControlApp>>();
+
+function controlApp(
+  served: Served,
+  reload: ServersOptions["reload"],
+): ReturnType<typeof createControlApp> {
+  let app = controlApps.get(served);
+  if (app === undefined) {
+    app = createControlApp({ ...createControl(served), reload });
+    controlApps.set(served, app);
+  }
+  return app;
+}
+
+/** Makes the verifier of what the peer posts; it remembers counters across changes of the key. */
+export function createVerifier(options: {
+  readonly keys: readonly Uint8Array[];
+  readonly instanceId: string;
+  readonly current: () => Served;
+}): MessageVerifier {
+  const { keys, instanceId, current } = options;
+  return new MessageVerifier({
     keys,
     instanceId,
-    peerInstanceId: () => node.links.report?.body.instanceId ?? null,
+    peerInstanceId: () => current().node.links.report?.body.instanceId ?? null,
   });
-  const refuse = (text: string): Promise<{ status: 403; body: { text: string } }> => {
-    node.counters.messagesRefused++;
-    return Promise.resolve({ status: 403, body: { text } });
-  };
+}
+
+/** Takes what the peer posts: counted, verified, handed to the node. */
+function createMessageTaker(
+  current: () => Served,
+): Parameters<typeof createApp>[0]["message"] {
   return (headers, method, path, body) => {
+    const { node, verifier } = current();
+    const refuse = (text: string): Promise<{ status: 403; body: { text: string } }> => {
+      node.counters.messagesRefused++;
+      return Promise.resolve({ status: 403, body: { text } });
+    };
     if (verifier === null) return refuse("this node has no cluster key: it acts on silence only");
     const verified = verifier.verify({ headers, method, path, body });
     if (!verified.ok) return refuse(verified.why);

@@ -73,6 +73,11 @@ export class ServicesWatch {
     return mine;
   }
 
+  /** Whether something answers the telephony check within the deadline; true without a check. */
+  async answers(deadlineMs: number): Promise<boolean> {
+    return this.#check === null || await this.#check.once(deadlineMs);
+  }
+
   /** Starts or stops the telephony check. */
   watch(serving: boolean): void {
     if (this.#check === null || serving === this.#checking) return;

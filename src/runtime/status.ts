@@ -29,6 +29,8 @@ export interface Identity {
 /** Everything that the status is made of. */
 export interface StatusInput {
   readonly config: LocalConfig;
+  /** Wall time in milliseconds. */
+  readonly configLoadedAt: number;
   readonly identity: Identity;
   readonly result: StepResult;
   readonly observation: Observation;
@@ -104,6 +106,7 @@ export function makeStatus(input: StatusInput): StatusDocument {
       version: identity.version,
       denort: identity.denort,
       configFingerprint: config.fingerprint,
+      configLoadedAt: new Date(input.configLoadedAt).toISOString(),
       clusterName: config.cluster.name,
       pid: identity.pid,
       uptimeMs: Math.round(now - identity.startedAt),
@@ -226,5 +229,5 @@ export function peerMismatch(
 ): string | null {
   return report === null || report.fingerprint === config.fingerprint
     ? null
-    : "the peer runs another configuration: make /etc/relais/relais.toml equal on both hosts and restart relais there";
+    : "the peer runs another configuration: make /etc/relais/relais.toml equal on both hosts, then run: relais reload";
 }

@@ -46,6 +46,7 @@ function input(
 ): Parameters<typeof makeStatus>[0] {
   return {
     config: CONFIG,
+    configLoadedAt: Date.UTC(2026, 0, 31, 11),
     identity: IDENTITY,
     result: sampleResult({ rule: "S-TAKE", why: "the master is dead", detail: "silent for 3 s" }),
     observation: sampleObservation(),
@@ -74,6 +75,7 @@ Deno.test("makeStatus() makes a document that the schema takes, with times as ag
   assert.equal(status.node.since, "2026-01-31T11:59:00.000Z");
   assert.equal(status.node.why, "the master is dead (silent for 3 s)");
   assert.equal(status.node.uptimeMs, 70_000);
+  assert.equal(status.node.configLoadedAt, "2026-01-31T11:00:00.000Z");
   assert.deepEqual(status.goal, { name: "take", step: "announce", sinceMs: 1500 });
   assert.deepEqual(status.links[0]?.witnesses, [{ address: "10.20.0.254", lastReplyAgoMs: 300 }]);
 });

@@ -10,13 +10,15 @@ import type { LocalConfig } from "../config/types.ts";
 import type { Clock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
 import type { Poller } from "../os/poller.ts";
-import { VipLapsedError, type VipManager } from "../vip/manager.ts";
+import { MountError, VipLapsedError, type VipManager } from "../vip/manager.ts";
 import type { Links, LinkView } from "./links.ts";
 
 /** VIPs live 3 s in the kernel; three renewals fit. */
 const RENEW_EVERY_MS = 1000;
 /** Level-triggered re-read of the kernel, in case the monitor missed something. */
 const REFRESH_EVERY_MS = 5000;
+/** Mounting what a new configuration adds, and dropping what it has no more, may take this long. */
+const TAKE_OVER_MS = 5000;
 /** Pause before a failed drop or refresh is tried again. */
 const RETRY_MS = 500;
 
@@ -35,6 +37,8 @@ export interface VipKeeperOptions {
   readonly onLapsed: (lateMs: number) => void;
   /** The kernel changed: look again. */
   readonly onNews: () => void;
+  /** {@linkcode VipKeeper.garbage} of the keeper before this one; default 0. */
+  readonly formerGarbage?: number;
 }
 
 /** See the module. */
@@ -48,10 +52,13 @@ export class VipKeeper {
   #nextRefreshAt = 0;
   #refreshing = false;
   #refreshAgain = false;
-  #arpGarbage = 0;
+  #arpGarbage: number;
+  /** Another keeper goes on: nothing is opened or read any more. */
+  #released = false;
 
   constructor(options: VipKeeperOptions) {
     this.#options = options;
+    this.#arpGarbage = options.formerGarbage ?? 0;
   }
 
   /** VIPs that are mounted and shall be. */
@@ -92,6 +99,62 @@ export class VipKeeper {
     this.#nextRenewAt = 0;
     this.#tellLinks();
     return all.every((vip) => held.includes(vip));
+  }
+
+  /**
+   * Goes on where the keeper of the former configuration is: the VIPs that both have are held from this
+   * call on, those that are new are mounted, those that are gone dropped. Never rejects: what could not be
+   * mounted is told, and tried again by the renewals.
+   */
+  async takeOver(former: VipKeeper): Promise<void> {
+    const { manager, config, onTrouble, onLapsed } = this.#options;
+    const ours = new Set(config.networks.flatMap(({ vips }) => vips));
+    const wasHeld = [...former.held].filter((vip) => ours.has(vip));
+    this.#wanted = true;
+    this.#busy = true;
+    this.#tellLinks();
+    try {
+      await former.release();
+      await manager.adopt();
+      if (wasHeld.some((vip) => !manager.held.has(vip))) {
+        // As when a renewal comes too late: somebody else may hold them by now, so the core looks first.
+        this.#wanted = false;
+        onLapsed(config.heartbeat.isolatedAfterMs);
+      }
+      if (this.#wanted) await manager.mount({ signal: AbortSignal.timeout(TAKE_OVER_MS) });
+    } catch (error) {
+      for (const text of error instanceof MountError ? error.missing : [messageOf(error)]) {
+        if (this.#wanted) onTrouble(text);
+      }
+      if (this.#wanted && !(error instanceof MountError)) await this.#adoptAgain();
+    }
+    // Whoever let go meanwhile did so before the former keeper had come to its end.
+    if (!this.#wanted) await manager.drop().catch((error: unknown) => onTrouble(messageOf(error)));
+    this.#busy = false;
+    this.#nextRenewAt = this.#options.clock.nowMs() + RENEW_EVERY_MS;
+    this.#tellLinks();
+    this.announce();
+  }
+
+  /** A mount that was broken off leaves nobody to renew what is there. */
+  async #adoptAgain(): Promise<void> {
+    try {
+      await this.#options.manager.adopt();
+    } catch (error) {
+      this.#options.onTrouble(messageOf(error));
+    }
+  }
+
+  /** Ends without letting go: the keeper of the next configuration goes on. Never rejects. */
+  async release(): Promise<void> {
+    this.#released = true;
+    await this.#options.manager.release();
+  }
+
+  /** Reads the kernel once and opens the watches, as a keeper that is to follow another one. */
+  async prepare(): Promise<void> {
+    await this.#options.manager.refresh();
+    this.applyInterfaces();
   }
 
   /** Lets go, at once: announcing stops before this returns, the addresses go within milliseconds. */
@@ -138,6 +201,7 @@ export class VipKeeper {
 
   /** Re-reads the kernel soon (link monitor, start), and repairs at once what someone removed. */
   refresh(): void {
+    if (this.#released) return;
     this.#nextRenewAt = 0;
     this.#mustLook = true;
     if (this.#refreshing) {
@@ -166,6 +230,7 @@ export class VipKeeper {
 
   /** Opens, keeps or closes the ARP/ND watch of each link, as the interfaces are now. */
   applyInterfaces(): void {
+    if (this.#released) return;
     for (const view of this.#options.links.views) {
       const found = this.#options.manager.interfaceOf(view.network.name);
       const before = view.interface;

@@ -48,6 +48,11 @@ export interface VipManagerOptions {
   readonly ipCommand?: readonly string[];
   /** Seconds; default {@linkcode VIP_LIFETIME_S}. Renew three times as often. */
   readonly lifetimeS?: number;
+  /**
+   * VIPs that the configuration before this one had: such as are still mounted are ours too, and go.
+   * IPv6 addresses cannot be recognised by anything else.
+   */
+  readonly formerVips?: readonly string[];
 }
 
 /** The VIPs and routes of this host. Calls are executed one after the other; `drop` goes first. */
@@ -86,7 +91,10 @@ export class VipManager {
     this.#ip = new IpRoute(options.ipCommand);
     this.#lifetimeS = options.lifetimeS ?? VIP_LIFETIME_S;
     this.#context = {
-      vips: new Set(options.networks.flatMap(({ vips }) => vips.map(canonicalAddress))),
+      vips: new Set(
+        [...options.networks.flatMap(({ vips }) => vips), ...options.formerVips ?? []]
+          .map(canonicalAddress),
+      ),
       lifetimeS: this.#lifetimeS,
     };
     this.#tables = resolveTables(
@@ -215,6 +223,17 @@ export class VipManager {
       }
       return { held: [...this.#held] };
     });
+  }
+
+  /**
+   * Ends without dropping anything: another manager of this process goes on with what is mounted. What is
+   * in progress is broken off; resolves when nothing is done any more. Never rejects.
+   */
+  release(): Promise<void> {
+    this.#generation++;
+    this.#wanted = false;
+    this.#running?.abort(aborted("another configuration takes them over"));
+    return this.#serial(() => Promise.resolve(this.#extender.close()));
   }
 
   /**

@@ -508,3 +508,38 @@ Deno.test("VipManager gives up on an ip that hangs", async () => {
   await assert.rejects(vips.mount(), ToolTimeoutError);
   await assert.rejects(vips.drop(), DropError);
 });
+
+Deno.test("VipManager.release() leaves all mounted to the manager of another configuration, which mounts and drops the difference", async () => {
+  await using netns = await Netns.create();
+  const first = managerIn(netns);
+  await first.mount();
+  const busy = first.renew();
+  await first.release();
+  await busy;
+  assert.deepEqual(await first.renew(), [], "it holds nothing up any more");
+  assert.equal(first.extend(), false);
+  const next = managerIn(netns, {
+    networks: [{ ...VOIP, vips: ["10.0.0.1", "10.0.0.9"] }, { ...VOIP6, vips: [], routes: [] }],
+    formerVips: ["10.0.0.1", "fd00::1"],
+  });
+  assert.deepEqual(await next.adopt(), { held: ["10.0.0.1"] });
+  await next.mount();
+  assert.deepEqual(
+    (await addressesIn(netns)).sort(),
+    [...OWN, "10.0.0.1/32 eth0", "10.0.0.9/32 eth0"].sort(),
+  );
+  assert.doesNotMatch(await netns.ip("-6 route show table all proto 173"), /fd00/);
+  await next.drop();
+});
+
+Deno.test("VipManager.release() in the middle of a mount ends that mount", async () => {
+  await using netns = await Netns.create();
+  const vips = managerIn(netns);
+  const mount = vips.mount();
+  const refused = assert.rejects(mount, { name: "AbortError" });
+  await vips.release();
+  await refused;
+  assert.deepEqual(await vips.renew(), []);
+  await vips.drop();
+  assert.deepEqual(await addressesIn(netns), OWN);
+});

@@ -39,6 +39,7 @@ export function sampleStatus(change: Partial<StatusDocument> = {}): StatusDocume
       version: "0.1.0",
       denort: "official",
       configFingerprint: "f".repeat(64),
+      configLoadedAt: "2026-01-31T11:00:00.000Z",
       clusterName: "siege",
       pid: 4242,
       uptimeMs: 3_600_000,
