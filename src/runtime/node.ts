@@ -6,24 +6,14 @@
  */
 
 import { coreConfig } from "../config/load.ts";
-import type { LocalConfig } from "../config/types.ts";
 import { assess, type Situation } from "../core/situation.ts";
 import { initialState } from "../core/state.ts";
 import type { StepResult } from "../core/step.ts";
 import type { StatusDocument } from "../health/types.ts";
-import type { PeerMessenger } from "../heartbeat/notice.ts";
-import type { Clock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
 import { getLog } from "../os/log.ts";
-import type { Poller } from "../os/poller.ts";
-import type { Replicator } from "../replication/replicator.ts";
-import type { ServiceDriver } from "../services/driver.ts";
-import type { Gate } from "../services/gate.ts";
-import type { Shield } from "../services/shield.ts";
-import type { VipManager } from "../vip/manager.ts";
 import { hasServed, isAdoptable } from "./adoption.ts";
 import { Alerts } from "./alerts.ts";
-import type { ConfigNews } from "./config_news.ts";
 import { noCounters } from "./counters.ts";
 import { GateKeeper } from "./gate_keeper.ts";
 import { createGoalRunner } from "./create_goal_runner.ts";
