@@ -16,6 +16,7 @@ import { checkConfig } from "./check_config.ts";
 import { cleanup } from "./cleanup.ts";
 import { ControlClient } from "./control_client.ts";
 import { daemon, type DaemonHandle } from "./daemon.ts";
+import { doctor } from "./doctor.ts";
 import { EXIT } from "./exit_codes.ts";
 import { keygen } from "./keygen.ts";
 import { maintenance } from "./maintenance.ts";
@@ -85,6 +86,7 @@ function addDaemonVerbs(program: Command, handle: DaemonHandle, choose: (run: Ru
   verb(program, "receive", "what the peer may run here through ssh (forced command)")
     .argument("[words...]", "the request; default: SSH_ORIGINAL_COMMAND")
     .addOption(configOption())
+    .addOption(keyOption())
     .addOption(stateDirOption())
     .addOption(runDirOption())
     .allowUnknownOption()
@@ -92,8 +94,7 @@ function addDaemonVerbs(program: Command, handle: DaemonHandle, choose: (run: Ru
     .action((words: string[], options) =>
       choose(() => {
         handle.onReceive?.();
-        const paths = pathsOf({ ...options, key: DEFAULT_PATHS.key });
-        return receiveVerb({ words, paths, signal: handle.abort.signal });
+        return receiveVerb({ words, paths: pathsOf(options), signal: handle.abort.signal });
       })
     );
 }
@@ -161,6 +162,18 @@ function addLocalVerbs(program: Command, choose: (run: Run) => void): void {
         await print(Deno.stderr, stderr);
         return exitCode;
       })
+    );
+  verb(program, "doctor", "check both hosts for what has bitten others; change nothing")
+    .addOption(configOption())
+    .addOption(keyOption())
+    .addOption(stateDirOption())
+    .addOption(runDirOption())
+    .option("--json", "print the findings as JSON (docs/doctor.md)")
+    .option("--quiet", "print only what is to be mended")
+    .action((options) =>
+      choose(() =>
+        doctor({ paths: pathsOf(options), json: !!options.json, quiet: !!options.quiet })
+      )
     );
   verb(program, "keygen", "make a cluster key; copy the file to the other host")
     .argument("[file]", "where it goes", DEFAULT_PATHS.key)

@@ -14,6 +14,7 @@ const VERBS = [
   "sync",
   "announce",
   "check-config",
+  "doctor",
   "keygen",
   "cleanup",
   "version",
