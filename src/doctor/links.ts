@@ -84,7 +84,7 @@ async function lookAtPings(patient: Patient): Promise<readonly Said[]> {
     const ms = heard(address);
     const name = `${network.name}: ${witness ? "witness " : ""}${address}`;
     const id = witness ? "links.witness" : "links.ping";
-    if (ms !== undefined) return good(id, `${name} answers ping in ${ms.toFixed(1)} ms`);
+    if (ms !== undefined) return good(id, `${name} answers ping in ${ms.toFixed(2)} ms`);
     const others = witness && witnesses.some((each) => heard(each.address) !== undefined);
     const text = `${name} does not answer ping`;
     return others ? warning(id, text) : failure(id, text);
