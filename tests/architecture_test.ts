@@ -43,6 +43,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ],
     "build_info.ts",
   ],
+  // Looks at everything, decides nothing: it may know the parts, not what runs them.
+  doctor: [
+    ...COMMON,
+    ...["vip/", "arp/", "heartbeat/", "services/", "replication/", "health/"],
+    ...["runtime/preflight.ts", "runtime/paths.ts"],
+  ],
   cli: ["*"],
   "main.ts": ["*"],
   "build_info.ts": ["../deno.json"],

@@ -14,6 +14,7 @@ complete -c relais -n '__fish_seen_subcommand_from daemon' -s h -l help -d 'prin
 
 complete -c relais -n __fish_use_subcommand -a receive -d 'what the peer may run here through ssh (forced command)'
 complete -c relais -n '__fish_seen_subcommand_from receive' -l config -r -F -d 'configuration'
+complete -c relais -n '__fish_seen_subcommand_from receive' -l key -r -F -d 'cluster key'
 complete -c relais -n '__fish_seen_subcommand_from receive' -l state-dir -x -a '(__fish_complete_directories)' -d 'what survives a reboot'
 complete -c relais -n '__fish_seen_subcommand_from receive' -l run-dir -x -a '(__fish_complete_directories)' -d 'sockets and what ends with the boot'
 complete -c relais -n '__fish_seen_subcommand_from receive' -s h -l help -d 'print this help and exit'
@@ -93,6 +94,15 @@ complete -c relais -n '__fish_seen_subcommand_from check-config' -l host -d 'als
 complete -c relais -n '__fish_seen_subcommand_from check-config' -l json -d 'print the result as JSON'
 complete -c relais -n '__fish_seen_subcommand_from check-config' -s h -l help -d 'print this help and exit'
 complete -c relais -n '__fish_seen_subcommand_from check-config' -F
+
+complete -c relais -n __fish_use_subcommand -a doctor -d 'check both hosts for what has bitten others; change nothing'
+complete -c relais -n '__fish_seen_subcommand_from doctor' -l config -r -F -d 'configuration'
+complete -c relais -n '__fish_seen_subcommand_from doctor' -l key -r -F -d 'cluster key'
+complete -c relais -n '__fish_seen_subcommand_from doctor' -l state-dir -x -a '(__fish_complete_directories)' -d 'what survives a reboot'
+complete -c relais -n '__fish_seen_subcommand_from doctor' -l run-dir -x -a '(__fish_complete_directories)' -d 'sockets and what ends with the boot'
+complete -c relais -n '__fish_seen_subcommand_from doctor' -l json -d 'print the findings as JSON (docs/doctor.md)'
+complete -c relais -n '__fish_seen_subcommand_from doctor' -l quiet -d 'print only what is to be mended'
+complete -c relais -n '__fish_seen_subcommand_from doctor' -s h -l help -d 'print this help and exit'
 
 complete -c relais -n __fish_use_subcommand -a keygen -d 'make a cluster key; copy the file to the other host'
 complete -c relais -n '__fish_seen_subcommand_from keygen' -s h -l help -d 'print this help and exit'

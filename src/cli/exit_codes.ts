@@ -9,6 +9,8 @@ export const EXIT = {
   ok: 0,
   /** It was tried and failed, or was refused; the message says why. */
   failed: 1,
+  /** `doctor`: something does not work (1: something will bite). */
+  unhealthy: 2,
   /** The arguments are not understood (EX_USAGE). */
   usage: 64,
   /** The configuration is refused (EX_DATAERR). */

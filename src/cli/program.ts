@@ -17,6 +17,7 @@ import { checkConfig } from "./check_config.ts";
 import { cleanup } from "./cleanup.ts";
 import { ControlClient } from "./control_client.ts";
 import { daemon, type DaemonHandle } from "./daemon.ts";
+import { doctor } from "./doctor.ts";
 import { EXIT } from "./exit_codes.ts";
 import { init } from "./init.ts";
 import { keygen } from "./keygen.ts";
@@ -97,6 +98,7 @@ function addDaemonVerbs(program: Command, handle: DaemonHandle, choose: (run: Ru
   verb(program, "receive", "what the peer may run here through ssh (forced command)")
     .argument("[words...]", "the request; default: SSH_ORIGINAL_COMMAND")
     .addOption(configOption())
+    .addOption(keyOption())
     .addOption(stateDirOption())
     .addOption(runDirOption())
     .allowUnknownOption()
@@ -104,8 +106,8 @@ function addDaemonVerbs(program: Command, handle: DaemonHandle, choose: (run: Ru
     .action((words: string[], options) =>
       choose(() => {
         handle.onRequest?.("relais receive");
-        const { key, unitDir } = DEFAULT_PATHS;
-        const paths = pathsOf({ ...options, key, unitDir });
+        const { unitDir } = DEFAULT_PATHS;
+        const paths = pathsOf({ ...options, unitDir });
         return receiveVerb({ words, paths, signal: handle.abort.signal });
       })
     );
@@ -258,6 +260,18 @@ function addLocalVerbs(program: Command, choose: (run: Run) => void): void {
         await print(Deno.stderr, stderr);
         return exitCode;
       })
+    );
+  verb(program, "doctor", "check both hosts for what has bitten others; change nothing")
+    .addOption(configOption())
+    .addOption(keyOption())
+    .addOption(stateDirOption())
+    .addOption(runDirOption())
+    .option("--json", "print the findings as JSON (docs/doctor.md)")
+    .option("--quiet", "print only what is to be mended")
+    .action((options) =>
+      choose(() =>
+        doctor({ paths: pathsOf(options), json: !!options.json, quiet: !!options.quiet })
+      )
     );
   verb(program, "keygen", "make a cluster key; copy the file to the other host")
     .argument("[file]", "where it goes", DEFAULT_PATHS.key)

@@ -17,6 +17,7 @@ const VERBS = [
   "init",
   "pair",
   "check-config",
+  "doctor",
   "keygen",
   "cleanup",
   "version",

@@ -4,11 +4,17 @@
  * @module
  */
 
+import { buildInfo } from "../build_info.ts";
 import { loadConfig, localConfig } from "../config/load.ts";
+import type { LocalConfig } from "../config/types.ts";
+import { collectFacts } from "../doctor/facts.ts";
+import { askHello } from "../doctor/peer_call.ts";
+import { messageOf } from "../os/errors.ts";
 import { systemClock } from "../os/clock.ts";
 import { writeAll } from "../os/write_all.ts";
 import { PostgresDatabase } from "../replication/database.ts";
 import { receive } from "../replication/receive.ts";
+import type { HostFacts } from "../replication/host_facts.ts";
 import type { Permission, ReceiveGate } from "../replication/receive_gate.ts";
 import { Memory, readBoot } from "../runtime/memory.ts";
 import { controlSocket, type Paths } from "../runtime/paths.ts";
@@ -17,6 +23,8 @@ import { ControlClient } from "./control_client.ts";
 
 /** The peer is not kept waiting for an interface of ours. */
 const ROLE_WAIT_MS = 2000;
+/** Longest wait for an answer of the peer to our own call, by address. */
+const BACK_WAIT_MS = 10_000;
 
 /** Does what the peer asks, if it is one of the known verbs and the daemon agrees. */
 export async function receiveVerb({ words, paths, signal }: {
@@ -36,17 +44,61 @@ export async function receiveVerb({ words, paths, signal }: {
   });
   const { database } = config.replication;
   const command = words.length > 0 ? words.join(" ") : Deno.env.get("SSH_ORIGINAL_COMMAND") ?? "";
+  const local = localConfig(config, role);
+  const client = new ControlClient(controlSocket(paths));
   return await receive(command, {
-    config: localConfig(config, role),
+    config: local,
     stateDir: paths.stateDir,
     clock: systemClock,
-    gate: createGate(new ControlClient(controlSocket(paths))),
+    gate: createGate(client),
     database: database === null ? null : new PostgresDatabase(database),
+    facts: (nonce) => facts(nonce, { config: local, paths, client, signal }),
     input: () => Deno.stdin.readable,
     write: (bytes) => writeAll(Deno.stdout, bytes),
     warn,
     signal,
   });
+}
+
+/** What `relais doctor` of the peer asks for; the way of ssh back to it is tried, too. */
+async function facts(nonce: string, { config, paths, client, signal }: {
+  readonly config: LocalConfig;
+  readonly paths: Paths;
+  readonly client: ControlClient;
+  readonly signal: AbortSignal;
+}): Promise<HostFacts> {
+  const peer = config.role === "master" ? "slave" : "master";
+  return await collectFacts({
+    config,
+    paths,
+    version: buildInfo().label,
+    nonce,
+    daemon: async () => {
+      const status = await client.status();
+      return { state: status.node.state, hears: status.peer.verdict };
+    },
+    back: () => callBack(config, [...new Set(config.networks.map((each) => each[peer]))], signal),
+    signal,
+  });
+}
+
+/** The first of the peer's addresses on which its `relais receive` answers. */
+async function callBack(
+  { replication: { transport } }: LocalConfig,
+  addresses: readonly string[],
+  signal: AbortSignal,
+): Promise<string> {
+  const errors: string[] = [];
+  for (const address of addresses) {
+    try {
+      const deadlineMs = BACK_WAIT_MS;
+      await askHello({ transport, address, clock: systemClock, deadlineMs, signal });
+      return address;
+    } catch (error) {
+      errors.push(messageOf(error));
+    }
+  }
+  throw new Error(errors.join("; "));
 }
 
 function createGate(client: ControlClient): ReceiveGate {

@@ -33,6 +33,8 @@ const SYMBOLS = {
   recvfrom: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "buffer"], result: "isize" },
   /** `int ioctl(int fd, unsigned long request, ...);` ioctl(2), with a pointer as its argument */
   ioctl: { parameters: ["i32", "u64", "buffer"], result: "i32" },
+  /** `int adjtimex(struct timex *buf);` adjtimex(2) */
+  adjtimex: { parameters: ["buffer"], result: "i32" },
   /** `int clock_gettime(clockid_t clk_id, struct timespec *tp);` clock_gettime(2) */
   clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
   /** `int open(const char *pathname, int flags, mode_t mode);` open(2) */

@@ -5,6 +5,7 @@
  */
 
 import type { DatabaseConfig } from "../config/types.ts";
+import { messageOf } from "../os/errors.ts";
 import { DatabaseWorker } from "./database_client.ts";
 import { DatabaseContext } from "./database_context.ts";
 import type { DatabaseSeams } from "./database_context.ts";
@@ -17,11 +18,13 @@ import type {
   DatabaseSource,
 } from "./database_port.ts";
 import type { Signatures, WorkerOperation, WorkerOperations } from "./database_protocol.ts";
+import type { DatabaseRights } from "./host_facts.ts";
 import type { SetDetail } from "./set_header.ts";
 
 /** Deadlines in milliseconds. */
 const CLEANUP_DEADLINE_MS = 180_000;
 const SIGNATURE_DEADLINE_MS = 10_000;
+const RIGHTS_DEADLINE_MS = 10_000;
 
 /** Copies of a PostgreSQL database of this host's cluster. */
 export class PostgresDatabase implements DatabaseSource {
@@ -61,6 +64,23 @@ export class PostgresDatabase implements DatabaseSource {
     const { localTables, excludeTableData } = this.#context.config;
     const selection = { localTables, excludeTableData };
     return await this.#ask("signatures", selection, SIGNATURE_DEADLINE_MS, signal);
+  }
+
+  /**
+   * What the configured user may do in the local server, and how much room there is. Changes nothing.
+   *
+   * @throws {DatabaseWorkerError} when PostgreSQL cannot be reached or refuses the user
+   */
+  async rights(signal?: AbortSignal): Promise<DatabaseRights> {
+    return await this.#ask("rights", {}, RIGHTS_DEADLINE_MS, signal);
+  }
+
+  /** Client programs that fit a server version: those that are not there, each as a sentence. */
+  async missingTools(serverVersionNum: number): Promise<readonly string[]> {
+    const looked = await Promise.allSettled(
+      ["pg_dump", "pg_restore"].map((tool) => this.#context.findTool(tool, serverVersionNum)),
+    );
+    return looked.flatMap((each) => each.status === "rejected" ? [messageOf(each.reason)] : []);
   }
 
   async #ask<Op extends WorkerOperation>(

@@ -8,6 +8,7 @@
 
 import type { DatabaseLocale, DatabaseProperties, Manifest } from "./database_manifest.ts";
 import type { DatabaseAddress } from "./database_connection.ts";
+import type { DatabaseRights } from "./host_facts.ts";
 
 /** Longest line, in bytes: a manifest fits. */
 export const MAX_WORKER_LINE_BYTES = 32 * 1024 * 1024;
@@ -52,6 +53,8 @@ export interface WorkerOperations {
   };
   /** pg_dump has taken the snapshot over: its first session may end. */
   "dump-release": { readonly args: Record<never, never>; readonly result: null };
+  /** Looks at version, rights and room; takes no lock and changes nothing. */
+  "rights": { readonly args: Record<never, never>; readonly result: DatabaseRights };
   "signatures": { readonly args: TableSelection; readonly result: Signatures };
   /** Takes the lock of installations and looks round. */
   "install-facts": {

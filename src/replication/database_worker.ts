@@ -15,6 +15,7 @@ import type {
   WorkerOperations,
   WorkerRequest,
 } from "./database_protocol.ts";
+import { readRights } from "./database_rights.ts";
 import { withSession } from "./database_session.ts";
 import { readSignatures } from "./database_signature.ts";
 import { DumpSnapshot } from "./database_snapshot.ts";
@@ -127,6 +128,7 @@ class Worker {
         await this.#snapshot?.release();
         return null;
       },
+      "rights": (_, deadlineMs) => readRights(address, deadlineMs),
       "signatures": (args, deadlineMs) =>
         withSession({
           address,

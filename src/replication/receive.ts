@@ -1,6 +1,6 @@
 /**
- * `relais receive`: what the peer may run on this host through ssh (forced command). It takes a data set
- * or gives the astdb, and nothing else. Words and exit status: `remote_protocol.ts`.
+ * `relais receive`: what the peer may run on this host through ssh (forced command). It takes a data set,
+ * gives the astdb or tells facts about this host, and nothing else. Words and exit status: `remote_protocol.ts`.
  *
  * @module
  */
@@ -11,6 +11,7 @@ import type { Clock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
 import { takeInventory } from "./astdb_inventory.ts";
 import type { DatabaseSource } from "./database_port.ts";
+import type { HostFacts } from "./host_facts.ts";
 import { parseReceiveCommand, type ReceiveVerb } from "./receive_command.ts";
 import { type ReceiveGate, RefusedError } from "./receive_gate.ts";
 import { receivePut } from "./receive_put.ts";
@@ -33,6 +34,8 @@ export interface ReceiveContext {
   readonly gate: ReceiveGate;
   /** Null: no database is configured here. */
   readonly database: DatabaseSource | null;
+  /** Finds what `facts` answers; the key proofs are made over `nonce`. */
+  readonly facts: (nonce: string) => Promise<HostFacts>;
   /** Standard input; not touched by `rsync`, which inherits it. */
   readonly input: () => ReadableStream<Uint8Array>;
   /** Writes to standard output; rejects when the caller is gone. */
@@ -73,6 +76,12 @@ async function perform(verb: ReceiveVerb, context: ReceiveContext): Promise<numb
     case "hello":
       await say(context, await hello(context));
       return RECEIVE_EXIT.ok;
+    case "facts": {
+      const facts = await context.facts(verb.nonce);
+      // The clock is read last: the asker compares it with its own at the arrival of the line.
+      await say(context, { ok: true, facts, wallMs: context.clock.wallMs() });
+      return RECEIVE_EXIT.ok;
+    }
     case "put":
       await say(context, { ok: true, ...await receivePut(verb.set, context) });
       return RECEIVE_EXIT.ok;

@@ -5,10 +5,13 @@
  */
 
 import type { DataSetName, Role } from "../core/types.ts";
+import { FACTS_NONCE } from "./host_facts.ts";
 
 /** A verb of `relais receive`. */
 export type ReceiveVerb =
   | { readonly verb: "hello" }
+  /** `nonce`: what the key proofs of the answer are made over. */
+  | { readonly verb: "facts"; readonly nonce: string }
   | { readonly verb: "put"; readonly set: DataSetName }
   | { readonly verb: "get"; readonly set: "astdb" }
   | {
@@ -22,7 +25,7 @@ export type ReceiveVerb =
   };
 
 const SENTENCE =
-  "a peer may ask for: hello, put astdb|database|files, get astdb, and rsync as relais runs it";
+  "a peer may ask for: hello, facts, put astdb|database|files, get astdb, and rsync as relais runs it";
 const MAX_COMMAND_LENGTH = 8192;
 
 /** Facts that the sender writes in front of rsync's own words. */
@@ -56,9 +59,15 @@ export function parseReceiveCommand(text: string): ReceiveVerb | { readonly refu
       if (words.length === 2) return { verb: "get", set: "astdb" };
       break;
     default:
+      if (words[0] === "facts") return parseFacts(words) ?? refuse(`"${printable(text)}"`);
       if (words[0] === "rsync") return parseRsync(words) ?? refuse(`"${printable(text)}"`);
   }
   return refuse(`"${printable(text)}"`);
+}
+
+function parseFacts(words: readonly string[]): ReceiveVerb | null {
+  const [, nonce = ""] = words;
+  return words.length === 2 && FACTS_NONCE.test(nonce) ? { verb: "facts", nonce } : null;
 }
 
 function parseRsync(words: readonly string[]): ReceiveVerb | null {

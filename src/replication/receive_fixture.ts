@@ -68,6 +68,7 @@ Deno.exit(
     clock: systemClock,
     gate,
     database: config.replication.database === null ? null : database,
+    facts: () => Promise.reject(new Error("not in this test")),
     input: () => Deno.stdin.readable,
     write: (bytes) => writeAll(Deno.stdout, bytes),
     warn: (text) => console.error(text),

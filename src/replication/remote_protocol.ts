@@ -9,6 +9,7 @@ import { z } from "zod";
 import { DATA_SET_NAMES, STATE_NAMES } from "../core/types.ts";
 import type { Role, StateName } from "../core/types.ts";
 import type { AstdbStamp } from "./astdb_newer.ts";
+import { type FactsAnswer, factsSchema } from "./host_facts.ts";
 import type { SetDetail, SetProgress } from "./set_header.ts";
 
 /** Exit status of `relais receive` (sysexits.h where it has a word for it). */
@@ -104,9 +105,10 @@ export type RemoteLine =
   | { readonly progress: SetProgress }
   | { readonly ok: false; readonly kind: "refused" | "failed" | "badData"; readonly reason: string }
   | ({ readonly ok: true } & PutResult)
+  | FactsAnswer
   | Hello;
 
-const lineSchema = z.union([progressLine, failureLine, helloSchema, putLine]);
+const lineSchema = z.union([progressLine, failureLine, helloSchema, factsSchema, putLine]);
 
 /**
  * Parses one line.

@@ -55,6 +55,8 @@ Deno.test("parseReceiveCommand() knows its verbs and nothing else", () => {
   assert.deepEqual(parseReceiveCommand("hello"), { verb: "hello" });
   assert.deepEqual(parseReceiveCommand("put database"), { verb: "put", set: "database" });
   assert.deepEqual(parseReceiveCommand("get astdb"), { verb: "get", set: "astdb" });
+  const nonce = "0123456789abcdef0123456789abcdef";
+  assert.deepEqual(parseReceiveCommand(`facts ${nonce}`), { verb: "facts", nonce });
   const facts = { epoch: 3, origin: "master", snapshotWallMs: 1700, fingerprint: "ab12" } as const;
   assert.deepEqual(parseReceiveCommand(`${rsyncVerb(facts)} --server -n . /etc/xivo/a\\ file`), {
     verb: "rsync",
@@ -62,6 +64,7 @@ Deno.test("parseReceiveCommand() knows its verbs and nothing else", () => {
     words: ["--server", "-n", ".", "/etc/xivo/a file"],
   });
   const refused = ["", " ", "hello x", "put", "put astdb x", "put /etc", "get files", "sh -c id"];
+  const noNonce = ["facts", "facts x", `facts ${nonce}0`, `facts ${nonce} x`, "facts ../x"];
   const sneaky = [
     "hello\n",
     "hello;id",
@@ -71,7 +74,15 @@ Deno.test("parseReceiveCommand() knows its verbs and nothing else", () => {
     "put 'astdb'",
     "a".repeat(9000),
   ];
-  for (const text of [...refused, ...sneaky, "rsync --server . /", "rsync 1 nobody 1 a --server"]) {
+  for (
+    const text of [
+      ...refused,
+      ...noNonce,
+      ...sneaky,
+      "rsync --server . /",
+      "rsync 1 nobody 1 a --server",
+    ]
+  ) {
     assert.ok("refused" in parseReceiveCommand(text), text);
   }
 });
