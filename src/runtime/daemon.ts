@@ -18,6 +18,7 @@ import { createServiceDriver } from "../services/driver.ts";
 import { VipManager } from "../vip/manager.ts";
 import { LinkMonitor } from "../vip/monitor.ts";
 import { hasServed } from "./adoption.ts";
+import { BeatClock } from "./beat.ts";
 import { createReplicator, tidyDatabase } from "./copying.ts";
 import { Memory, readBoot } from "./memory.ts";
 import { Node } from "./node.ts";
@@ -98,12 +99,14 @@ async function build(config: LocalConfig, { paths, logLevel, memory, notifier }:
     adopted: hasServed(memory.previous()),
   });
   const holder: { node: Node | null } = { node: null };
-  const replicator = createReplicator({ config, paths, clock, node: () => holder.node });
+  const beat = new BeatClock(clock);
+  const replicator = createReplicator({ config, paths, clock: beat, node: () => holder.node });
   const path = Deno.env.get("PATH");
   const missing = missingTools(config, path);
   const node = new Node({
     config,
     clock,
+    beat,
     poller,
     identity,
     stateDir: paths.stateDir,

@@ -21,6 +21,7 @@ import type { VipManager } from "../vip/manager.ts";
 import { isAdoptable } from "./adoption.ts";
 import { Alerts } from "./alerts.ts";
 import { askPeer } from "./ask_peer.ts";
+import type { BeatClock } from "./beat.ts";
 import { GoalRunner } from "./goal_runner.ts";
 import { History } from "./history.ts";
 import { IdleWatch } from "./idle.ts";
@@ -48,6 +49,8 @@ const FAREWELL_MS = 2000;
 export interface NodeOptions {
   readonly config: LocalConfig;
   readonly clock: Clock;
+  /** For what is done about once a second; driven from here. */
+  readonly beat: BeatClock;
   readonly poller: Poller;
   readonly identity: Identity;
   readonly stateDir: string;
@@ -106,7 +109,7 @@ export class Node {
     this.keeper = this.#makeKeeper({ onTrouble, onNews });
     this.#services = new ServicesWatch({
       config: config.services,
-      clock,
+      clock: options.beat,
       poller: options.poller,
       driver: options.driver,
       onNews,
@@ -336,6 +339,7 @@ export class Node {
     this.#services.watch(name === "active");
     this.#idle.pace(now, name === "active" && peerReadySince !== null);
     this.#isolation.pace(result, now);
+    this.#options.beat.turn(now);
     this.#options.onTurn(`${name}: ${why}`);
   }
 
@@ -344,6 +348,7 @@ export class Node {
     const { clock, replicator } = this.#options;
     this.#memory.saveServing();
     this.loop.stop();
+    this.#options.beat.release();
     this.#runner.cancel();
     const farewell = this.#leavesForRestart ? Promise.resolve() : this.#performer.settled();
     Promise.race([farewell, clock.sleep(FAREWELL_MS)]).then(async () => {
