@@ -23,6 +23,7 @@ import { Alerts } from "./alerts.ts";
 import { askPeer } from "./ask_peer.ts";
 import type { BeatClock } from "./beat.ts";
 import { GoalRunner } from "./goal_runner.ts";
+import { hearPeer } from "./hear_peer.ts";
 import { History } from "./history.ts";
 import { IdleWatch } from "./idle.ts";
 import { IsolationWatch } from "./isolation_watch.ts";
@@ -162,9 +163,15 @@ export class Node {
     replicator?.start();
   }
 
-  /** Asks for an orderly leave; {@linkcode done} tells when it is over. */
+  /**
+   * Asks for an orderly leave; {@linkcode done} tells when it is over. A peer that seems unable to take the
+   * service may have become able since it was last heard: it is heard once more.
+   */
   leave(): void {
-    this.loop.push({ type: "command", command: "stop" });
+    const stop = (): void => this.loop.push({ type: "command", command: "stop" });
+    const { state, last } = this.loop;
+    if (state.name !== "active" || (last?.situation.peerCannotTake ?? null) === null) return stop();
+    hearPeer(this).finally(stop);
   }
 
   /** Ends at once without letting go: the next daemon of this boot adopts VIPs and services. */
