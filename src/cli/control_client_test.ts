@@ -177,7 +177,7 @@ Deno.test("ControlClient.waitFor() waits for a state, over a restart of the daem
       deadlineMs: 20_000,
       onLook: () => looks++,
     });
-    await poll(() => looks > 2, { deadlineMs: 10_000, what: "three looks" });
+    await poll(() => looks > 2, { deadlineMs: 20_000, what: "three looks" });
     await server.stop();
     const status = sampleStatus();
     status.node.state = "standby";

@@ -12,7 +12,7 @@ interface Heard {
   readonly failures: { network: string; kind: ProbeFailureKind; detail: string }[];
 }
 
-function makeProbe(port: number, deadlineMs = 2_000): { probe: HttpProbe; heard: Heard } {
+function makeProbe(port: number, deadlineMs = 10_000): { probe: HttpProbe; heard: Heard } {
   const heard: Heard = { reports: [], failures: [] };
   const probe = new HttpProbe({
     clock: systemClock,
@@ -26,7 +26,7 @@ function makeProbe(port: number, deadlineMs = 2_000): { probe: HttpProbe; heard:
 }
 
 async function until(what: string, holds: () => boolean): Promise<void> {
-  await poll(holds, { what, deadlineMs: 10_000, everyMs: 5 });
+  await poll(holds, { what, deadlineMs: 30_000, everyMs: 5 });
 }
 
 /** A real health server of relais. */
@@ -148,7 +148,8 @@ Deno.test("HttpProbe.probe() uses a new connection after the kept one went half-
     await say(conn, `HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
     served++;
   });
-  const { probe, heard } = makeProbe(server.port, 200);
+  // Long enough for an answer on a slow machine; the half-open one is waited for as long.
+  const { probe, heard } = makeProbe(server.port, 3_000);
   probe.probe("voip", "127.0.0.1");
   await until("the first report", () => heard.reports.length === 1);
   probe.probe("voip", "127.0.0.1");

@@ -84,8 +84,9 @@ Deno.test("readAstdb() loses no commit of a writer of Asterisk's pattern and is 
     const copy = join(directory, "copy");
     let copies = 0;
     let last = 0;
+    // 150 in five seconds; a slow machine takes fewer, but at least so many that they mean something.
     const until = performance.now() + 5000;
-    while (copies < 150 && performance.now() < until) {
+    while (copies < 11 || last === 0 || (copies < 150 && performance.now() < until)) {
       const snapshot = await take(directory, path);
       Deno.writeFileSync(copy, snapshot.bytes);
       const rows = rowsOf(copy);
@@ -105,17 +106,22 @@ Deno.test("readAstdb() loses no commit of a writer of Asterisk's pattern and is 
 Deno.test("a reader that takes SQLite's lock loses commits of that writer (why readAstdb() does not)", async () => {
   await withDirectory(async (directory) => {
     const path = join(directory, "astdb.sqlite3");
-    const writer = await startWriter(path, 5);
-    const reader = new DatabaseSync(path, { readOnly: true });
-    const until = performance.now() + 3000;
-    while (performance.now() < until) {
-      reader.exec("BEGIN");
-      reader.prepare("SELECT count(*) FROM astdb").get();
-      await systemClock.sleep(20);
-      reader.exec("COMMIT");
+    let lost = 0;
+    // On a busy machine the two may miss each other for a while.
+    for (let attempt = 0; lost === 0 && attempt < 10; attempt++) {
+      const writer = await startWriter(path, 5);
+      const reader = new DatabaseSync(path, { readOnly: true });
+      const until = performance.now() + 3000;
+      while (performance.now() < until) {
+        reader.exec("BEGIN");
+        reader.prepare("SELECT count(*) FROM astdb").get();
+        await systemClock.sleep(20);
+        reader.exec("COMMIT");
+      }
+      reader.close();
+      lost = (await writer.end()).lost;
     }
-    reader.close();
-    assert.ok((await writer.end()).lost > 0);
+    assert.ok(lost > 0);
   });
 });
 

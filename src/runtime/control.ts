@@ -7,17 +7,14 @@
 import { whyRefused } from "../core/receiving.ts";
 import type { DataSetName } from "../core/types.ts";
 import type { ControlDeps } from "../health/control_app.ts";
-import { systemClock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
 import type { Replicator } from "../replication/replicator.ts";
 import type { LocalConfig } from "../config/types.ts";
+import { hearPeer } from "./hear_peer.ts";
 import type { Node } from "./node.ts";
 import { judgeHandOver, type Taken } from "./peer_talk.ts";
 
 const ASK_MS = 2000;
-/** The peer is heard within this time, or what it said last counts. */
-const HEAR_MS = 1000;
-const HEAR_POLL_MS = 10;
 
 /** Joins the control socket to the node; what concerns no single node is not here. */
 export function createControl(options: {
@@ -67,17 +64,6 @@ export function createControl(options: {
       if (!ok) node.alerts.raise(`The ${set} offered by the peer was not taken in: ${reason}`);
     },
   };
-}
-
-/** The peer's last report may be older than what it has done since: hear it once more first. */
-async function hearPeer(node: Node): Promise<void> {
-  const askedAt = systemClock.nowMs();
-  node.links.askNow();
-  while ((node.links.report?.at ?? 0) < askedAt && systemClock.nowMs() - askedAt < HEAR_MS) {
-    await systemClock.sleep(HEAR_POLL_MS);
-  }
-  node.loop.kick();
-  await systemClock.sleep(HEAR_POLL_MS);
 }
 
 async function switchover(node: Node): Promise<Taken> {

@@ -22,6 +22,7 @@ import { Shield } from "../services/shield.ts";
 import { VipManager } from "../vip/manager.ts";
 import { LinkMonitor } from "../vip/monitor.ts";
 import { hasServed } from "./adoption.ts";
+import { BeatClock } from "./beat.ts";
 import type { ConfigNews } from "./config_news.ts";
 import { createReplicator, tidyDatabase } from "./copying.ts";
 import { Memory, readBoot } from "./memory.ts";
@@ -202,12 +203,14 @@ function createRunning(
     ? former.driver
     : createServiceDriver(config.services, { adopted });
   const holder: { node: Node | null } = { node: null };
-  const replicator = createReplicator({ config, paths, clock, node: () => holder.node });
+  const beat = new BeatClock(clock);
+  const replicator = createReplicator({ config, paths, clock: beat, node: () => holder.node });
   const path = Deno.env.get("PATH");
   const missing = missingTools(config, path);
   const node = new Node({
     config,
     clock,
+    beat,
     poller,
     identity,
     stateDir: paths.stateDir,

@@ -300,8 +300,11 @@ export class Links {
         (vipLink.peerMac === null ? PEER_MAC_UNKNOWN_MS : PEER_MAC_EVERY_MS);
       vipLink.probePeer();
     }
-    const proven = vipLink.evidence().every((vip) => vip.unansweredProbes >= PROBES_FOR_SILENCE);
-    const pause = !hurry ? VIP_PROBE_CALM_MS : proven ? VIP_PROBE_PROVEN_MS : VIP_PROBE_HURRY_MS;
+    const pause = !hurry
+      ? VIP_PROBE_CALM_MS
+      : isProven(vipLink)
+      ? VIP_PROBE_PROVEN_MS
+      : VIP_PROBE_HURRY_MS;
     if (now - view.lastVipProbeAt >= pause) {
       view.lastVipProbeAt = now;
       vipLink.probe();
@@ -339,6 +342,11 @@ export class Links {
   #view(network: string): LinkView | undefined {
     return this.views.find((view) => view.network.name === network);
   }
+}
+
+/** Reads the socket: only for when it matters. */
+function isProven(vipLink: VipLink): boolean {
+  return vipLink.evidence().every((vip) => vip.unansweredProbes >= PROBES_FOR_SILENCE);
 }
 
 /** Whether VIPs are answered may decide something right now. */

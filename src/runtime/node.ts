@@ -15,9 +15,10 @@ import { getLog } from "../os/log.ts";
 import { hasServed, isAdoptable } from "./adoption.ts";
 import { Alerts } from "./alerts.ts";
 import { noCounters } from "./counters.ts";
-import { GateKeeper } from "./gate_keeper.ts";
 import { createGoalRunner } from "./create_goal_runner.ts";
+import { GateKeeper } from "./gate_keeper.ts";
 import type { GoalRunner } from "./goal_runner.ts";
+import { hearPeer } from "./hear_peer.ts";
 import { History } from "./history.ts";
 import type { HookOccasion } from "./hooks.ts";
 import { IdleWatch } from "./idle.ts";
@@ -61,6 +62,7 @@ export class Node {
   readonly #runner: GoalRunner;
   readonly #performer: Performer;
   readonly #done = Promise.withResolvers<void>();
+  #leaves = false;
   #leavesForRestart = false;
   /** Why the goal in progress was started, for its hooks. */
   #occasion: Pick<HookOccasion, "rule" | "reason"> = { rule: "", reason: "" };
@@ -85,7 +87,7 @@ export class Node {
     this.#gate = new GateKeeper({ gate: options.gate, onTrouble });
     this.#services = new ServicesWatch({
       config: config.services,
-      clock,
+      clock: options.beat,
       poller: options.poller,
       driver: options.driver,
       onNews,
@@ -158,7 +160,7 @@ export class Node {
 
   /** It ends, or will: nothing may follow it any more. */
   get isLeaving(): boolean {
-    return this.#ended || this.loop.state.stopAsked || this.loop.state.left;
+    return this.#leaves || this.#ended || this.loop.state.stopAsked || this.loop.state.left;
   }
 
   /** Writes into the history something that changed no state. */
@@ -196,7 +198,7 @@ export class Node {
     const { clock, replicator } = this.#options;
     const stoppedAt = clock.nowMs();
     former.links.drain();
-    former.loop.stop();
+    former.#stopTurning();
     this.loop.inherit(former.loop);
     let taken: Promise<void> = Promise.resolve();
     try {
@@ -237,9 +239,16 @@ export class Node {
     return this.#options.config.networks.some((network) => network.vips.length > 0);
   }
 
-  /** Asks for an orderly leave; {@linkcode done} tells when it is over. */
+  /**
+   * Asks for an orderly leave; {@linkcode done} tells when it is over. A peer that seems unable to take the
+   * service may have become able since it was last heard: it is heard once more.
+   */
   leave(): void {
-    this.loop.push({ type: "command", command: "stop" });
+    const stop = (): void => this.loop.push({ type: "command", command: "stop" });
+    const { state, last } = this.loop;
+    this.#leaves = true;
+    if (state.name !== "active" || (last?.situation.peerCannotTake ?? null) === null) return stop();
+    hearPeer(this).finally(stop);
   }
 
   /** Ends at once without letting go: the next daemon of this boot adopts VIPs and services. */
@@ -406,7 +415,14 @@ export class Node {
     this.#services.watch(name === "active");
     this.#idle.pace(now, name === "active" && peerReadySince !== null);
     this.#isolation.pace(result, now);
+    this.#options.beat.turn(now);
     this.#options.onTurn(`${name}: ${why}`);
+  }
+
+  /** Nothing is decided any more; who waits for a turn gets a timer. */
+  #stopTurning(): void {
+    this.loop.stop();
+    this.#options.beat.release();
   }
 
   /**
@@ -419,13 +435,13 @@ export class Node {
     this.#ended = true;
     this.#memory.saveServing();
     if (this.#leavesForRestart) {
-      this.loop.stop();
+      this.#stopTurning();
       this.#runner.cancel();
     }
     const told = this.#leavesForRestart ? Promise.resolve() : this.#performer.settled();
     const hooks = this.#leavesForRestart ? Promise.resolve() : this.#runner.finish();
     hooks.then(() => {
-      this.loop.stop();
+      this.#stopTurning();
       // With the goal the shield goes.
       const farewell = Promise.all([told, this.#runner.settled()]);
       return Promise.race([farewell, clock.sleep(FAREWELL_MS)]);

@@ -13,6 +13,7 @@ import type { ServiceDriver } from "../services/driver.ts";
 import type { Gate } from "../services/gate.ts";
 import type { Shield } from "../services/shield.ts";
 import type { VipManager } from "../vip/manager.ts";
+import type { BeatClock } from "./beat.ts";
 import type { ConfigNews } from "./config_news.ts";
 import type { Memory } from "./memory.ts";
 import type { Node } from "./node.ts";
@@ -22,6 +23,8 @@ import type { Identity } from "./status.ts";
 export interface NodeOptions {
   readonly config: LocalConfig;
   readonly clock: Clock;
+  /** For what is done about once a second; driven by the node's turns. */
+  readonly beat: BeatClock;
   readonly poller: Poller;
   readonly identity: Identity;
   readonly stateDir: string;

@@ -54,7 +54,6 @@ export class Observer {
   observe(events: readonly CoreEvent[]): Observation {
     const { config, clock, links, services, idle, hasKey, localFaults } = this.#options;
     links.drain();
-    const wall = new Date(clock.wallMs());
     return this.#last = {
       links: links.linkEvidence(),
       peer: links.peer,
@@ -63,14 +62,18 @@ export class Observer {
       adoptable: this.#adoptable,
       hostUptimeMs: this.#options.boot.uptimeMs(),
       idle: idle.idle,
-      failbackWindowOpen: isWindowOpen(
-        config.failback.window,
-        wall.getHours() * 60 + wall.getMinutes(),
-      ),
+      failbackWindowOpen: config.failback.window === null ||
+        isWindowOpen(config.failback.window, minuteOfDay(clock)),
       peerMismatch: peerMismatch(config, links.report?.body ?? null),
       hasKey,
       localFaults,
       events,
     };
   }
+}
+
+/** Local time of day. */
+function minuteOfDay(clock: Clock): number {
+  const wall = new Date(clock.wallMs());
+  return wall.getHours() * 60 + wall.getMinutes();
 }

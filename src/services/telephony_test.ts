@@ -308,11 +308,14 @@ test("TelephonyCheck.once() is false at the deadline, not before, also at a clos
   await using responder = await Responder.listen(silent);
   const silence = check(responder.port).telephony;
   assert.equal(await silence.once(250), false);
-  assert.ok(responder.requests >= 1);
+  await until("the request came", () => responder.requests >= 1);
   const closed = check(await closedPort()).telephony;
-  const began = performance.now();
-  assert.equal(await closed.once(250), false);
-  assert.ok(performance.now() - began >= 249, "timers may fire a fraction early");
+  // A machine that stands still hears of the refusal after the deadline: it gets a longer one.
+  for (let ms = 250; !/^nothing listens/.test(closed.why) && ms < 20_000; ms *= 3) {
+    const began = performance.now();
+    assert.equal(await closed.once(ms), false);
+    assert.ok(performance.now() - began >= ms - 1, "timers may fire a fraction early");
+  }
   assert.match(closed.why, /^nothing listens on 127\.0\.0\.1/);
 });
 

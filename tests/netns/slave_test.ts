@@ -46,7 +46,14 @@ Deno.test("S1: a master that stops in order is believed at once, without waiting
   await master.stop("leave", DEADLINE_MS);
   await untilServes(cluster, slave, client);
   const { outages } = await client.summary("leave", "vip");
-  assert.ok(outages.every(({ outageMs }) => outageMs < 5_000), JSON.stringify(outages));
+  assert.ok(outages.every(({ outageMs }) => outageMs < 10_000), JSON.stringify(outages));
+  const { history } = (await slave.status())!;
+  assert.deepEqual(
+    history.map(({ rule }) => rule).filter((rule) => /^S-(TAKE|NOTICE|LOST)$/.test(rule)),
+    [
+      "S-NOTICE",
+    ],
+  );
   assert.deepEqual(await heldVips(cluster, master), []);
   await assertNeverTwoHolders(watcher);
 });

@@ -13,11 +13,17 @@ import { run, runOk, type RunResult } from "../../src/os/process.ts";
 import { HostProcess } from "./host_process.ts";
 import { Holder } from "./holder.ts";
 import { poll } from "./poll.ts";
-import { namespaceOf, pidsInNamespace, processState, signalPid } from "./process_table.ts";
+import {
+  childrenOf,
+  namespaceOf,
+  pidsInNamespace,
+  processState,
+  signalPid,
+} from "./process_table.ts";
 import { denoCacheFolder, shownPaths } from "./shown_paths.ts";
 import type { Cable, CableAction, Switch } from "./switch.ts";
 
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 30_000;
 
 /** One interface of a host. */
 export interface HostInterface extends Cable {
@@ -38,7 +44,7 @@ export interface TestHostOptions {
 export interface ExecOptions {
   /** Text for standard input; default: none. */
   readonly stdin?: string;
-  /** Milliseconds until it is killed; default 10 s. */
+  /** Milliseconds until it is killed; default 30 s. */
   readonly deadlineMs?: number;
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -96,9 +102,12 @@ export class TestHost {
   async crash(): Promise<void> {
     const holder = this.#holder;
     if (holder === null) return;
+    const starters = this.#starters();
     this.#holder = null;
     const ports = this.interfaces.map(({ port }) => port);
     await this.#ethernet.silence(ports);
+    // Of a frozen host: who does not reap its child keeps the namespace from ending.
+    for (const pid of starters) if (processState(pid) === "T") signalPid(pid, "SIGCONT");
     await holder.end();
     await this.#ethernet.disconnect(ports);
   }
@@ -188,18 +197,32 @@ export class TestHost {
       for (const pid of moving) signalPid(pid, "SIGSTOP");
       return moving.length === 0; // a process that was forked meanwhile is found by the next look
     }, { deadlineMs: DEADLINE_MS, everyMs: 5, what: `every process of ${this.name} stopped` });
+    // One that has yet to stop would do so after thaw() had looked, and never be woken.
+    await poll(
+      () =>
+        this.#starters().every((starter) =>
+          isStill(starter) || !childrenOf(starter).some((pid) => processState(pid) === "T")
+        ),
+      { deadlineMs: DEADLINE_MS, everyMs: 5, what: `every starter for ${this.name} stopped` },
+    );
   }
 
   /** Undoes {@linkcode freeze}. */
   async thaw(): Promise<void> {
-    const identity = namespaceOf(this.pid, "pid");
-    // nsenter stops itself with its child (wait status WIFSTOPPED), so the starters are woken too.
     await poll(() => {
-      const starters = identity === null ? [] : pidsInNamespace("pid_for_children", identity);
-      const still = [...this.pids(), ...starters].filter((pid) => processState(pid) === "T");
+      const still = [...this.pids(), ...this.#starters()]
+        .filter((pid) => processState(pid) === "T");
       for (const pid of still) signalPid(pid, "SIGCONT");
       return still.length === 0;
     }, { deadlineMs: DEADLINE_MS, everyMs: 5, what: `every process of ${this.name} continued` });
+  }
+
+  /** What started processes here from outside: nsenter stops itself with its child (WIFSTOPPED). */
+  #starters(): number[] {
+    const identity = namespaceOf(this.pid, "pid");
+    if (identity === null) return [];
+    return pidsInNamespace("pid_for_children", identity)
+      .filter((pid) => namespaceOf(pid, "pid") !== identity);
   }
 
   #addressLines(): string[] {

@@ -48,7 +48,7 @@ export class HostProcess {
   /** PID of the command itself, in the test's numbering (for /proc/PID/…). */
   async pid(): Promise<number> {
     return await poll(() => this.#status === null ? childrenOf(this.#starter.pid)[0] : -1, {
-      deadlineMs: 5_000,
+      deadlineMs: 30_000,
       everyMs: 2,
       what: "the command behind nsenter",
     });

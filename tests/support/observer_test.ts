@@ -21,20 +21,20 @@ Deno.test("Observer sees an outage, its length, its losses and who answers after
   await lab.master.exec(mount);
   await lab.master.exec(["ip", "addr", "add", "fd20::10/64", "dev", "eth0", "nodad"]);
   await using observer = await Observer.start(lab.client, [PING, PING6]);
-  await observer.untilUp("vip", { deadlineMs: 5_000, holder: lab.mac("master") });
-  await observer.untilUp("vip6", { deadlineMs: 5_000, holder: lab.mac("master") });
+  await observer.untilUp("vip", { deadlineMs: 30_000, holder: lab.mac("master") });
+  await observer.untilUp("vip6", { deadlineMs: 30_000, holder: lab.mac("master") });
 
   await observer.mark("move");
   await poll(async () => (await observer.summary("move", "vip")).answered >= 20, {
-    deadlineMs: 5_000,
+    deadlineMs: 30_000,
     what: "twenty answers",
   });
   await lab.master.exec(["ip", "addr", "del", `${VIP}/24`, "dev", "eth0"]);
-  await poll(() => !observer.isUp("vip"), { deadlineMs: 5_000, what: "the end of answers" });
+  await poll(() => !observer.isUp("vip"), { deadlineMs: 30_000, what: "the end of answers" });
   await lab.slave.exec(mount);
   await lab.slave.exec(["ip", "neigh", "flush", "all"]);
   await lab.client.exec(["ip", "neigh", "flush", "to", VIP]);
-  await observer.untilUp("vip", { deadlineMs: 5_000, holder: lab.mac("slave") });
+  await observer.untilUp("vip", { deadlineMs: 30_000, holder: lab.mac("slave") });
 
   const summary = await observer.summary("move", "vip");
   assert.equal(summary.outages.length, 1);
@@ -55,15 +55,15 @@ Deno.test("Observer counts a SIP port that refuses, and sees two holders by ARP"
   await using client = await Observer.start(lab.client, [SIP]);
   await using watcher = await Observer.start(lab.watcher, [ARP]);
   await poll(async () => (await client.summary("start", "sip")).refused > 0, {
-    deadlineMs: 5_000,
+    deadlineMs: 30_000,
     what: "a refusal: nothing listens on the port",
   });
-  await watcher.untilUp("arp", { deadlineMs: 5_000, holder: lab.mac("master") });
+  await watcher.untilUp("arp", { deadlineMs: 30_000, holder: lab.mac("master") });
   await watcher.mark("two");
   assert.equal((await watcher.summary("start", "arp")).answeredByTwo, 0);
   await lab.slave.exec(["ip", "addr", "add", `${VIP}/24`, "dev", "eth0"]);
   await poll(async () => (await watcher.summary("two", "arp")).answeredByTwo > 0, {
-    deadlineMs: 5_000,
+    deadlineMs: 30_000,
     what: "an address with two holders",
   });
 });

@@ -1,0 +1,24 @@
+/**
+ * The peer's last report may be older than what it has done since: before a move is refused or given up,
+ * it is heard once more.
+ *
+ * @module
+ */
+
+import { systemClock } from "../os/clock.ts";
+import type { Node } from "./node.ts";
+
+/** The peer is heard within this time, or what it said last counts. */
+const HEAR_MS = 1000;
+const HEAR_POLL_MS = 10;
+
+/** Asks for the peer's health and waits until it has come and was looked at; bounded, never throws. */
+export async function hearPeer(node: Node): Promise<void> {
+  const askedAt = systemClock.nowMs();
+  node.links.askNow();
+  while ((node.links.report?.at ?? 0) < askedAt && systemClock.nowMs() - askedAt < HEAR_MS) {
+    await systemClock.sleep(HEAR_POLL_MS);
+  }
+  node.loop.kick();
+  await systemClock.sleep(HEAR_POLL_MS);
+}
