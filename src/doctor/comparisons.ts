@@ -55,8 +55,14 @@ export function comparisonChecks(patient: Patient): readonly Check[] {
     {
       ids: ["clock.synchronised"],
       look: async () => {
-        const peer = patient.usesSsh ? await patient.peer().catch(() => null) : null;
-        return judgeSynchronised(await patient.own(), peer?.facts ?? null);
+        const own = await patient.own();
+        if (!patient.usesSsh) return judgeSynchronised(own, null);
+        try {
+          return judgeSynchronised(own, (await patient.peer()).facts);
+        } catch (error) {
+          const why = `the other host: ${messageOf(error)}`;
+          return [...judgeSynchronised(own, null), unchecked("clock.synchronised", why)];
+        }
       },
     },
     {

@@ -19,6 +19,8 @@ const DEBIAN_PACKAGE: Readonly<Record<string, string>> = {
   "ssh-keygen": "openssh-client",
   zstd: "zstd",
   conntrack: "conntrack",
+  ps: "procps",
+  nmcli: "network-manager",
 };
 
 /** A program that relais needs is not installed. */
