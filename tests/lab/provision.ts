@@ -4,6 +4,7 @@
  * @module
  */
 
+import { createHash } from "node:crypto";
 import {
   type ConfigOptions,
   FILE_PATHS,
@@ -13,14 +14,21 @@ import {
 import { REPOSITORY } from "../support/shown_paths.ts";
 import { createXivoDatabase } from "../support/xivo_database.ts";
 import type { LabHost } from "./lab_host.ts";
-import type { Laboratory } from "./laboratory.ts";
+import { type Laboratory, type LaboratoryOptions, ROOT_PASSWORD } from "./laboratory.ts";
+import { untilState, waitForStatus } from "./relais_status.ts";
 import { configureAsterisk } from "./telephony.ts";
 
 /** What `make repo` makes: a signed flat archive with the package. */
 export const REPOSITORY_FOLDER = `${REPOSITORY}/dist/repo`;
 /** Where it lies on the hosts. */
 const HOST_REPOSITORY = "/srv/relais-repo";
+/** Where the configuration lies on the hosts. */
+export const CONFIG_FILE = "/etc/relais/relais.toml";
+const ASKPASS = "/root/askpass";
 const INSTALL_DEADLINE_MS = 180_000;
+const PAIR_DEADLINE_MS = 120_000;
+/** A master that boots asks its peer, starts Asterisk, checks it. */
+const NORMAL_DEADLINE_MS = 120_000;
 
 /** `[services]` for the laboratory's Asterisk. */
 export const ASTERISK_LINES: readonly string[] = [
@@ -100,9 +108,47 @@ function archiveKey(folder: string): string {
 }
 
 /**
- * All that `make lab` does after the boot. The steps that concern relais come here with its package:
- * {@linkcode installRelais} on both hosts, the configuration ({@linkcode labToml}), `relais pair`.
+ * From two fresh hosts to a pair that serves: PBX, package, configuration on the master, `relais pair`
+ * (which brings it to the slave), restart; then the master is active and the slave stands by.
  */
 export async function provision(laboratory: Laboratory): Promise<void> {
+  const { master, slave, hosts } = laboratory;
   await preparePbx(laboratory);
+  await Promise.all(hosts.map((host) => installRelais(host)));
+  await master.writeFile(CONFIG_FILE, labToml());
+  await pairHosts(master);
+  for (const host of [slave, master]) await host.exec(["systemctl", "restart", "relais"]);
+  await untilNormal(laboratory);
+}
+
+/** `relais pair` on the master, with the slave's root password by ssh's askpass, as no terminal is there. */
+export async function pairHosts(master: LabHost): Promise<void> {
+  await master.writeFile(ASKPASS, `#!/bin/sh\necho ${ROOT_PASSWORD}\n`, { mode: "700" });
+  const env = [`SSH_ASKPASS=${ASKPASS}`, "SSH_ASKPASS_REQUIRE=force"];
+  await master.exec(["env", ...env, "relais", "pair", "--yes"], { deadlineMs: PAIR_DEADLINE_MS });
+  await master.exec(["rm", ASKPASS]);
+}
+
+/** Waits until the master serves and the slave stands by and could take over. */
+export async function untilNormal({ master, slave }: Laboratory): Promise<void> {
+  await untilState(master, "active", NORMAL_DEADLINE_MS);
+  await waitForStatus(slave, ({ ready, peer }) => ready && peer.verdict === "alive", {
+    deadlineMs: NORMAL_DEADLINE_MS,
+    what: "a slave that stands by",
+  });
+  await waitForStatus(master, ({ peer }) => peer.report?.ready === true, {
+    deadlineMs: NORMAL_DEADLINE_MS,
+    what: "a master that knows it",
+  });
+}
+
+/** Disks with a pair that serves, for {@linkcode story}; made anew when the package or the recipe changed. */
+export function provisioned(): NonNullable<LaboratoryOptions["from"]> {
+  const hash = createHash("sha256");
+  const recipe = ["provision.ts", "telephony.ts"].map((name) => `${REPOSITORY}/tests/lab/${name}`);
+  for (const file of [`${REPOSITORY_FOLDER}/Packages`, ...recipe]) {
+    hash.update(Deno.readFileSync(file));
+  }
+  hash.update(labToml());
+  return { name: `relais-${hash.digest("hex").slice(0, 12)}`, make: provision };
 }
