@@ -1,5 +1,6 @@
 /**
- * The verbs and their options; what each does is in the file of its name.
+ * The verbs and their options; what each does is in the file of its name, which is loaded when it is
+ * called: the daemon, which runs for months, keeps no doctor and no pairing in memory.
  *
  * @module
  */
@@ -8,28 +9,11 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { buildInfo } from "../build_info.ts";
 import { DATA_SET_NAMES, type DataSetName } from "../core/types.ts";
 import { writeAll } from "../os/write_all.ts";
-import { askpassMain } from "../pairing/askpass.ts";
-import { databaseWorkerMain } from "../replication/database_worker.ts";
 import { controlSocket, DEFAULT_PATHS, type Paths } from "../runtime/paths.ts";
-import { ownAddresses } from "../runtime/preflight.ts";
-import { announce } from "./announce.ts";
-import { checkConfig } from "./check_config.ts";
-import { cleanup } from "./cleanup.ts";
 import { ControlClient } from "./control_client.ts";
-import { daemon, type DaemonHandle } from "./daemon.ts";
-import { doctor } from "./doctor.ts";
+import type { DaemonHandle } from "./daemon.ts";
 import { EXIT } from "./exit_codes.ts";
-import { init } from "./init.ts";
-import { keygen } from "./keygen.ts";
-import { maintenance } from "./maintenance.ts";
-import { move } from "./move.ts";
-import { receiveVerb } from "./receive.ts";
-import { pair } from "./pair.ts";
-import { pairPeer } from "./pair_peer.ts";
-import { reload } from "./reload.ts";
 import { report } from "./report.ts";
-import { status } from "./status.ts";
-import { sync } from "./sync.ts";
 import { version } from "./version.ts";
 
 type Run = () => Promise<number>;
@@ -38,11 +22,21 @@ type Run = () => Promise<number>;
 export async function runCli(args: readonly string[], handle: DaemonHandle): Promise<number> {
   // Started by ssh in the place of a terminal: all arguments are one question.
   const askpass = Deno.env.get("RELAIS_ASKPASS") ?? "";
-  if (askpass !== "") return await report(() => askpassMain(askpass, args.join(" ")));
+  if (askpass !== "") {
+    return await report(async () =>
+      (await import("../pairing/askpass.ts")).askpassMain(askpass, args.join(" "))
+    );
+  }
   // Not a verb for people: the part of relais that PostgreSQL knows as its own user.
-  if (args[0] === "database-worker") return await databaseWorkerMain(args.slice(1));
+  if (args[0] === "database-worker") {
+    return await (await import("../replication/database_worker.ts")).databaseWorkerMain(
+      args.slice(1),
+    );
+  }
   // Nor this: what `relais pair` runs on the other host, within the session of an administrator.
-  if (args[0] === "pair-peer") return await report(() => pairPeer(handle));
+  if (args[0] === "pair-peer") {
+    return await report(async () => (await import("./pair_peer.ts")).pairPeer(handle));
+  }
   let chosen: Run | null = null;
   const program = createProgram(handle, (run) => {
     chosen = run;
@@ -93,7 +87,12 @@ function addDaemonVerbs(program: Command, handle: DaemonHandle, choose: (run: Ru
         .choices(["debug", "info", "warning", "error"]),
     )
     .action((options) =>
-      choose(() => daemon({ paths: pathsOf(options), logLevel: options.logLevel }, handle))
+      choose(async () =>
+        (await import("./daemon.ts")).daemon({
+          paths: pathsOf(options),
+          logLevel: options.logLevel,
+        }, handle)
+      )
     );
   verb(program, "receive", "what the peer may run here through ssh (forced command)")
     .argument("[words...]", "the request; default: SSH_ORIGINAL_COMMAND")
@@ -104,11 +103,15 @@ function addDaemonVerbs(program: Command, handle: DaemonHandle, choose: (run: Ru
     .allowUnknownOption()
     .passThroughOptions()
     .action((words: string[], options) =>
-      choose(() => {
+      choose(async () => {
         handle.onRequest?.("relais receive");
         const { unitDir } = DEFAULT_PATHS;
         const paths = pathsOf({ ...options, unitDir });
-        return receiveVerb({ words, paths, signal: handle.abort.signal });
+        return (await import("./receive.ts")).receiveVerb({
+          words,
+          paths,
+          signal: handle.abort.signal,
+        });
       })
     );
 }
@@ -123,7 +126,12 @@ function addClientVerbs(
     .option("--json", "print the status document (docs/status-json.md)")
     .option("--watch", "print again each second until interrupted")
     .action((options) =>
-      choose(() => status(client(options), { json: !!options.json, watch: !!options.watch }))
+      choose(async () =>
+        (await import("./status.ts")).status(client(options), {
+          json: !!options.json,
+          watch: !!options.watch,
+        })
+      )
     );
   for (const name of ["switchover", "failback"] as const) {
     const what = name === "switchover"
@@ -134,7 +142,12 @@ function addClientVerbs(
       .option("--json", "print the result as JSON")
       .addOption(waitOption())
       .action((options) =>
-        choose(() => move(client(options), name, { json: !!options.json, waitS: options.wait }))
+        choose(async () =>
+          (await import("./move.ts")).move(client(options), name, {
+            json: !!options.json,
+            waitS: options.wait,
+          })
+        )
       );
   }
   verb(program, "maintenance", "observe and report, act on nothing")
@@ -142,23 +155,37 @@ function addClientVerbs(
     .addOption(runDirOption())
     .option("--json", "print the result as JSON")
     .action((state: "on" | "off", options) =>
-      choose(() => maintenance(client(options), state, { json: !!options.json }))
+      choose(async () =>
+        (await import("./maintenance.ts")).maintenance(client(options), state, {
+          json: !!options.json,
+        })
+      )
     );
   verb(program, "reload", "read the configuration again, apply what differs, or nothing at all")
     .addOption(runDirOption())
     .option("--json", "print the result as JSON")
-    .action((options) => choose(() => reload(client(options), { json: !!options.json })));
+    .action((options) =>
+      choose(async () =>
+        (await import("./reload.ts")).reload(client(options), { json: !!options.json })
+      )
+    );
   verb(program, "sync", "copy data sets to the peer now")
     .addArgument(new Argument("[set]").choices([...DATA_SET_NAMES, "all"]).default("all"))
     .addOption(runDirOption())
     .option("--json", "print progress and result as JSON lines")
     .action((set: DataSetName | "all", options) =>
-      choose(() => sync(client(options), set, { json: !!options.json }))
+      choose(async () =>
+        (await import("./sync.ts")).sync(client(options), set, { json: !!options.json })
+      )
     );
   verb(program, "announce", "announce the VIPs of this node to the network again")
     .addOption(runDirOption())
     .option("--json", "print the result as JSON")
-    .action((options) => choose(() => announce(client(options), { json: !!options.json })));
+    .action((options) =>
+      choose(async () =>
+        (await import("./announce.ts")).announce(client(options), { json: !!options.json })
+      )
+    );
 }
 
 function addSetupVerbs(program: Command, handle: DaemonHandle, choose: (run: Run) => void): void {
@@ -189,8 +216,8 @@ function addSetupVerbs(program: Command, handle: DaemonHandle, choose: (run: Run
     .option("--force", "replace a configuration; the old one stays beside it")
     .option("--yes", "ask nothing")
     .action((options) =>
-      choose(() =>
-        init({
+      choose(async () =>
+        (await import("./init.ts")).init({
           config: options.config,
           flags: {
             name: options.name ?? null,
@@ -222,9 +249,9 @@ function addSetupVerbs(program: Command, handle: DaemonHandle, choose: (run: Run
     .option("--dry-run", "show what would change, change nothing")
     .option("--yes", "ask nothing")
     .action((peer: string | undefined, options) =>
-      choose(() => {
+      choose(async () => {
         handle.onRequest?.("relais pair");
-        return pair({
+        return (await import("./pair.ts")).pair({
           peer: peer ?? null,
           config: options.config,
           key: options.key,
@@ -249,6 +276,8 @@ function addLocalVerbs(program: Command, choose: (run: Run) => void): void {
     .option("--json", "print the result as JSON")
     .action((path: string, options) =>
       choose(async () => {
+        const { ownAddresses } = await import("../runtime/preflight.ts");
+        const { checkConfig } = await import("./check_config.ts");
         const own = options.host ? { ownAddresses: await ownAddresses() } : {};
         const { exitCode, stdout, stderr } = await checkConfig({
           path,
@@ -269,15 +298,19 @@ function addLocalVerbs(program: Command, choose: (run: Run) => void): void {
     .option("--json", "print the findings as JSON (docs/doctor.md)")
     .option("--quiet", "print only what is to be mended")
     .action((options) =>
-      choose(() =>
-        doctor({ paths: pathsOf(options), json: !!options.json, quiet: !!options.quiet })
+      choose(async () =>
+        (await import("./doctor.ts")).doctor({
+          paths: pathsOf(options),
+          json: !!options.json,
+          quiet: !!options.quiet,
+        })
       )
     );
   verb(program, "keygen", "make a cluster key; copy the file to the other host")
     .argument("[file]", "where it goes", DEFAULT_PATHS.key)
     .action((path: string) =>
       choose(async () => {
-        await keygen(path);
+        await (await import("./keygen.ts")).keygen(path);
         console.log(
           `Made ${path} (mode 600). Copy it to the other host, then run on both: relais reload`,
         );
@@ -295,9 +328,15 @@ function addLocalVerbs(program: Command, choose: (run: Run) => void): void {
     .option("--all", "also remove the gate: the services start without relais again")
     .option("--json", "print what was undone as JSON")
     .action((options) =>
-      choose(() => {
+      choose(async () => {
         const { config, runDir, unitDir } = options;
-        return cleanup({ config, runDir, unitDir, all: !!options.all, json: !!options.json });
+        return (await import("./cleanup.ts")).cleanup({
+          config,
+          runDir,
+          unitDir,
+          all: !!options.all,
+          json: !!options.json,
+        });
       })
     );
   verb(program, "version", "print the version and how this program was built")
