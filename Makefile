@@ -3,12 +3,12 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build check test test-unit test-netns demo demo-figures fmt clean
+.PHONY: help setup build deb repo check test test-unit test-netns test-packaging demo demo-figures fmt clean
 MAKEFLAGS += --no-print-directory
 
 T := packaging/toolchain
 DENO := $(T)/deno
-export ARCH KEEP DENORT DENORT_BIN
+export ARCH KEEP DENORT DENORT_BIN DEB_VERSION RELAIS_REPO_KEY
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,14 +19,24 @@ setup: ## Install what is missing: Debian packages (root) and the pinned Deno (n
 build: setup ## Compile dist/relais (ARCH=amd64|arm64; DENORT=official forbids the fallback)
 	@$(T)/build.sh
 
+deb: build ## Pack dist/relais_VERSION_ARCH.deb (ARCH=amd64|arm64)
+	@$(T)/setup.sh deb
+	@$(T)/deb.sh >/dev/null
+
+repo: deb ## Make dist/repo, a signed apt repository of it (RELAIS_REPO_KEY=FILE)
+	@$(T)/repo.sh
+
 check: setup ## Format, lint (with the purity gate), types
 	@$(T)/check.sh
 
-test: ## Everything: setup, build, check, unit, scenarios, namespaces (root)
-	@$(T)/test.sh build check unit netns
+test: ## Everything: setup, build, check, unit, scenarios, namespaces, package (root)
+	@$(T)/test.sh build check unit netns packaging
 
 test-unit: setup ## Unit tests, scenarios, architecture
 	@$(T)/test.sh unit
+
+test-packaging: build ## Units, the package, its repository, as apt and systemd see them
+	@$(T)/test.sh packaging
 
 test-netns: build ## The real binary between hosts in network namespaces (root)
 	@$(T)/test.sh netns

@@ -10,6 +10,11 @@ wanted=(
   zstd=zstd conntrack=conntrack sqlite3=sqlite3 tcpdump=tcpdump unshare=util-linux
   runuser=util-linux git=git
 )
+# `setup.sh deb`: what packing needs on top of that
+for_deb=(
+  dh=debhelper dpkg-buildpackage=dpkg-dev lintian=lintian apt-ftparchive=apt-utils gpg=gnupg
+  readelf=binutils man=man-db systemd-analyze=systemd
+)
 
 packages_missing() {
   local entry
@@ -80,6 +85,7 @@ fetch_dependencies() {
   (cd "$root" && deno install --quiet --frozen </dev/null)
 }
 
+[[ ${1:-} != deb ]] || wanted+=("${for_deb[@]}")
 install_packages
 install_deno
 fetch_dependencies
