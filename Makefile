@@ -3,12 +3,13 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build check test test-unit test-netns test-lab lab lab-down demo demo-figures fmt clean
+.PHONY: help setup build deb repo check test test-unit test-netns test-packaging test-lab lab lab-down
+.PHONY: demo demo-figures fmt clean
 MAKEFLAGS += --no-print-directory
 
 T := packaging/toolchain
 DENO := $(T)/deno
-export ARCH KEEP DENORT DENORT_BIN
+export ARCH KEEP DENORT DENORT_BIN DEB_VERSION RELAIS_REPO_KEY
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,22 +20,32 @@ setup: ## Install what is missing: Debian packages (root) and the pinned Deno (n
 build: setup ## Compile dist/relais (ARCH=amd64|arm64; DENORT=official forbids the fallback)
 	@$(T)/build.sh
 
+deb: build ## Pack dist/relais_VERSION_ARCH.deb (ARCH=amd64|arm64)
+	@$(T)/setup.sh deb
+	@$(T)/deb.sh >/dev/null
+
+repo: deb ## Make dist/repo, a signed apt repository of it (RELAIS_REPO_KEY=FILE)
+	@$(T)/repo.sh
+
 check: setup ## Format, lint (with the purity gate), types
 	@$(T)/check.sh
 
-test: ## Everything: setup, build, check, unit, scenarios, namespaces, laboratory (root)
-	@$(T)/test.sh build check unit netns lab
+test: ## Everything: setup, build, check, unit, scenarios, namespaces, package, laboratory (root)
+	@$(T)/test.sh build check unit netns packaging lab
 
 test-unit: setup ## Unit tests, scenarios, architecture
 	@$(T)/test.sh unit
 
+test-packaging: build ## Units, the package, its repository, as apt and systemd see them
+	@$(T)/test.sh packaging
+
 test-netns: build ## The real binary between hosts in network namespaces (root)
 	@$(T)/test.sh netns
 
-test-lab: build ## Two Debian hosts with systemd, PostgreSQL, Asterisk and a phone (root)
+test-lab: repo ## Two Debian hosts with systemd, PostgreSQL, Asterisk and a phone (root)
 	@$(T)/test.sh lab
 
-lab: build ## The same two hosts to play with: boots them and leaves them running (root)
+lab: repo ## The same two hosts to play with: boots them and leaves them running (root)
 	@$(T)/setup.sh lab
 	@$(DENO) run -A tests/lab/main.ts
 

@@ -41,7 +41,8 @@ info="dist/build_info.json"
 stamp="$(dirname "$out")/.built-$(basename "$out")"
 facts="$(facts)"
 wish="$facts ${DENORT:-any} ${DENORT_BIN:-}"
-if [[ -e $out && -e $stamp && $(cat "$stamp") == "$wish" &&
+if [[ -e $out && -e $stamp && -e $(dirname "$out")/.denort-$(basename "$out") &&
+  $(cat "$stamp") == "$wish" &&
   -z $(find "${inputs[@]}" -newer "$stamp" ! -name '*_test.ts' ! -type d -print -quit) ]]; then
   say "$out is up to date"
   exit 0
@@ -67,5 +68,7 @@ deno compile --quiet --frozen --no-prompt --target "$target" "${permissions[@]}"
 # By rename, so that a daemon that runs the old file keeps it.
 mv "$tmp" "$out"
 echo "$wish" >"$stamp"
+# For deb.sh: a package says so too when its runtime is not the official one.
+echo "$kind" >"$(dirname "$out")/.denort-$(basename "$out")"
 touch -r "$started" "$stamp"
 say "$out: $(du -h --apparent-size "$out" | cut -f1), sha256 $(sha256sum "$out" | cut -c1-16)…"

@@ -11,6 +11,11 @@ wanted=(
   zstd=zstd conntrack=conntrack sqlite3=sqlite3 tcpdump=tcpdump unshare=util-linux
   runuser=util-linux git=git
 )
+# `setup.sh deb`: what packing needs on top of that
+for_deb=(
+  dh=debhelper dpkg-buildpackage=dpkg-dev lintian=lintian apt-ftparchive=apt-utils gpg=gnupg
+  readelf=binutils man=man-db systemd-analyze=systemd
+)
 
 if [[ ${1:-} == lab ]]; then
   wanted+=(
@@ -88,6 +93,7 @@ fetch_dependencies() {
   (cd "$root" && deno install --quiet --frozen </dev/null)
 }
 
+[[ ${1:-} != deb ]] || wanted+=("${for_deb[@]}")
 install_packages
 install_deno
 fetch_dependencies

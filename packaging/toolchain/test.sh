@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs the stages named as arguments (build check unit netns lab), each to its end, and sums up.
+# Runs the stages named as arguments (build check unit netns packaging lab), each to its end, and sums up.
 # The last line is "N passed, N failed": tests as `deno test` counted them, and a stage that broke
 # otherwise counts as one failed. Exit status 0 only if nothing failed.
 set -uo pipefail
@@ -49,7 +49,7 @@ stage_unit() {
   local -a files
   mapfile -t files < <(find src tests -name '*_test.ts' \
     -not -path 'tests/netns/*' -not -path 'tests/binary/*' -not -path 'tests/lab/*' \
-    -not -path 'tests/bench/*' -not -path 'tests/demo/*' | sort)
+    -not -path 'tests/packaging/*' -not -path 'tests/bench/*' -not -path 'tests/demo/*' | sort)
   run_tests unit 1800 "${files[@]}"
 }
 stage_netns() {
@@ -62,6 +62,13 @@ stage_netns() {
     return
   fi
   run_tests netns 3600 tests/netns tests/binary
+}
+# Builds the package and its repository, then looks at them as dpkg, apt and systemd do.
+stage_packaging() {
+  run_stage packaging "$toolchain/setup.sh" deb &&
+    run_stage packaging "$toolchain/deb.sh" >/dev/null &&
+    run_stage packaging "$toolchain/repo.sh" &&
+    run_tests packaging 900 tests/packaging
 }
 
 stage_lab() {

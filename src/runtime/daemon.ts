@@ -84,8 +84,10 @@ export async function startDaemon({ paths, logLevel, signal }: DaemonOptions): P
     signal,
     onWait: (why) => {
       log.warn(why, { event: "wait" });
-      notifier.notify({ status: why });
+      // Up, and waiting for the network: a boot must not wait for it, nor call it a failure.
+      notifier.notify({ ready: true, status: why });
     },
+    onLook: () => notifier.notify({ watchdog: true }),
   });
   const local = localConfig(config, role);
   return await build(local, { paths, logLevel, memory, notifier });

@@ -41,8 +41,11 @@ export async function findRole(config: Config, options: {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly onWait: (why: string) => void;
+  /** Called at each look, about once a second: systemd's watchdog wants to hear of a daemon that waits. */
+  readonly onLook?: () => void;
 }): Promise<Role> {
   for (let first = true;; first = false) {
+    options.onLook?.();
     const own = await ownAddresses();
     const isNeither = !config.networks.some((network) =>
       own.includes(network.master) || own.includes(network.slave)
