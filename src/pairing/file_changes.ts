@@ -7,7 +7,7 @@
 
 import { dirname } from "node:path";
 import { messageOf } from "../os/errors.ts";
-import { removeIfThere, syncDirectory, writeFileAtomically } from "../replication/durable_file.ts";
+import { removeIfThere, syncPath, writeFileAtomically } from "../replication/durable_file.ts";
 
 interface Undo {
   readonly path: string;
@@ -56,7 +56,7 @@ export class FileChanges {
     if (before === null) return;
     await Deno.remove(target);
     this.#remember(target, () => restore(target, before));
-    await syncDirectory(dirname(target));
+    await syncPath(dirname(target));
   }
 
   /** Remembers a file that somebody else (ssh-keygen) has made. */

@@ -6,6 +6,7 @@
  */
 
 import { createHash } from "node:crypto";
+import { dirname } from "node:path";
 import { buildInfo } from "../build_info.ts";
 import { TRANSPORT_DEFAULTS } from "../config/defaults.ts";
 import { identifyRole, parseConfig } from "../config/load.ts";
@@ -17,6 +18,7 @@ import { messageOf } from "../os/errors.ts";
 import { readKernelFile } from "../os/kernel_file.ts";
 import { run, runOk } from "../os/process.ts";
 import { selfCommand } from "../os/self.ts";
+import { syncPath } from "../replication/durable_file.ts";
 import { MAX_AUTHORIZED_KEYS_BYTES } from "./authorized_keys.ts";
 import { FileChanges } from "./file_changes.ts";
 import { foldersOf, type Places, placesOf, type SYSTEM_PLACES } from "./places.ts";
@@ -149,9 +151,13 @@ export class LocalHost implements PairHost {
     this.#changes.made(`${path}.pub`);
     const argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "relais", "-f", path];
     await runOk(argv, { deadlineMs: KEYGEN_DEADLINE_MS, signal: this.#options.signal });
-    const made = await readIdentity(path);
-    if (made === null) throw new Error(`Cannot read back the key pair ${path} that was just made`);
-    return made;
+    // ssh-keygen leaves that to the kernel: a power cut half a minute later would leave two empty files.
+    for (const made of [path, `${path}.pub`, dirname(path)]) await syncPath(made);
+    const identity = await readIdentity(path);
+    if (identity === null) {
+      throw new Error(`Cannot read back the key pair ${path} that was just made`);
+    }
+    return identity;
   }
 
   async #write(request: PairRequest & { readonly do: "write" }): Promise<string | null> {

@@ -18,7 +18,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { detectFormat, findCorruption } from "./astdb_format.ts";
-import { removeIfThere, syncDirectory } from "./durable_file.ts";
+import { removeIfThere, syncPath } from "./durable_file.ts";
 
 /** The copy was not put in place; the live file is as it was. */
 export class AstdbInstallError extends Error {
@@ -58,13 +58,13 @@ export async function installAstdb(options: AstdbInstallOptions): Promise<void> 
     // A journal that a crash left would be rolled back into the new file. It goes first: a cut between
     // here and the rename leaves the old file, and the copy is installed at the next attempt.
     for (const suffix of ["-journal", "-wal", "-shm"]) await removeIfThere(`${path}${suffix}`);
-    await syncDirectory(directory);
+    await syncPath(directory);
     await Deno.rename(temporary, path);
   } catch (cause) {
     await removeIfThere(temporary);
     throw cause;
   }
-  await syncDirectory(directory);
+  await syncPath(directory);
 }
 
 /** Removes temporary files of an installation that was killed. */

@@ -33,16 +33,16 @@ export async function writeFileAtomically(
     await removeIfThere(temporary);
     throw cause;
   }
-  await syncDirectory(dirname(path));
+  await syncPath(dirname(path));
 }
 
-/** Flushes a directory, so that a rename in it survives a power cut. */
-export async function syncDirectory(path: string): Promise<void> {
-  const directory = await Deno.open(path, { read: true });
+/** Flushes a directory, so that a rename in it survives a power cut; or a file that another program wrote. */
+export async function syncPath(path: string): Promise<void> {
+  const opened = await Deno.open(path, { read: true });
   try {
-    await directory.sync();
+    await opened.sync();
   } finally {
-    directory.close();
+    opened.close();
   }
 }
 

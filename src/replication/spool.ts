@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { DataSetName } from "../core/types.ts";
 import { writeAll } from "../os/write_all.ts";
-import { removeIfThere, syncDirectory, writeFileAtomically } from "./durable_file.ts";
+import { removeIfThere, syncPath, writeFileAtomically } from "./durable_file.ts";
 import {
   type OnProgress,
   type SetHeader,
@@ -156,7 +156,7 @@ export class Spool {
     const sidecar = JSON.stringify({ header, trailer, receivedWallMs }) + "\n";
     await writeFileAtomically(`${path}.json`, sidecar);
     await Deno.rename(part, path);
-    await syncDirectory(this.directory);
+    await syncPath(this.directory);
     await this.#prune();
     return { path, header, trailer, receivedWallMs };
   }

@@ -26,7 +26,7 @@ const HOST_REPOSITORY = "/srv/relais-repo";
 export const CONFIG_FILE = "/etc/relais/relais.toml";
 const ASKPASS = "/root/askpass";
 const INSTALL_DEADLINE_MS = 180_000;
-const PAIR_DEADLINE_MS = 120_000;
+const PAIR_OPTIONS = { deadlineMs: 120_000 };
 /** A master that boots asks its peer, starts Asterisk, checks it. */
 const NORMAL_DEADLINE_MS = 120_000;
 
@@ -116,6 +116,7 @@ export async function provision(laboratory: Laboratory): Promise<void> {
   await preparePbx(laboratory);
   await Promise.all(hosts.map((host) => installRelais(host)));
   await master.writeFile(CONFIG_FILE, labToml());
+  await master.exec(["sync", CONFIG_FILE]); // As `relais init` does; an editor, too.
   await pairHosts(master);
   for (const host of [slave, master]) await host.exec(["systemctl", "restart", "relais"]);
   await untilNormal(laboratory);
@@ -123,10 +124,20 @@ export async function provision(laboratory: Laboratory): Promise<void> {
 
 /** `relais pair` on the master, with the slave's root password by ssh's askpass, as no terminal is there. */
 export async function pairHosts(master: LabHost): Promise<void> {
-  await master.writeFile(ASKPASS, `#!/bin/sh\necho ${ROOT_PASSWORD}\n`, { mode: "700" });
-  const env = [`SSH_ASKPASS=${ASKPASS}`, "SSH_ASKPASS_REQUIRE=force"];
-  await master.exec(["env", ...env, "relais", "pair", "--yes"], { deadlineMs: PAIR_DEADLINE_MS });
-  await master.exec(["rm", ASKPASS]);
+  await askpassEnvironment(
+    master,
+    (env) => master.exec(["env", ...env, "relais", "pair", "--yes"], PAIR_OPTIONS),
+  );
+}
+
+/** Lets ssh on a host find the other's root password where no terminal is; `work` gets the variables. */
+export async function askpassEnvironment(
+  host: LabHost,
+  work: (env: readonly string[]) => Promise<unknown>,
+): Promise<void> {
+  await host.writeFile(ASKPASS, `#!/bin/sh\necho ${ROOT_PASSWORD}\n`, { mode: "700" });
+  await work([`SSH_ASKPASS=${ASKPASS}`, "SSH_ASKPASS_REQUIRE=force"]);
+  await host.exec(["rm", ASKPASS]);
 }
 
 /** Waits until the master serves and the slave stands by and could take over. */
