@@ -61,9 +61,11 @@ echo "{ $facts, \"denort\": \"$kind\" }" >"$info"
 
 say "Compiling $out for $arch ($kind denort)"
 # Never strip, dwz or UPX the result: the program is appended to the ELF file.
-# A daemon that idles for months: a small young generation and no GC threads save some megabytes.
+# A daemon that idles for months: a small young generation and no GC threads save some megabytes, no
+# optimizing compilers another 15 (107 to 92 MB after five minutes, measured side by side; what they would
+# have saved in processor time is what they cost: 0.94 % of a core instead of 0.90 %).
 deno compile --quiet --frozen --no-prompt --target "$target" "${permissions[@]}" \
-  --v8-flags=--max-semi-space-size=1,--single-threaded-gc \
+  --v8-flags=--max-semi-space-size=1,--single-threaded-gc,--no-turbofan,--no-maglev \
   --include "$info" --output "$tmp" "$main" </dev/null
 # By rename, so that a daemon that runs the old file keeps it.
 mv "$tmp" "$out"
