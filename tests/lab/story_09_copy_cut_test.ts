@@ -10,7 +10,7 @@ import type { LabHost } from "./lab_host.ts";
 import type { Laboratory } from "./laboratory.ts";
 import type { Seen } from "./outside.ts";
 import { provisioned, sql, untilNormal } from "./provision.ts";
-import { statusOf } from "./relais_status.ts";
+import { receivedCopy, statusOf } from "./relais_status.ts";
 import { untilServedBy } from "./served_by.ts";
 import { type Scene, story } from "./stage.ts";
 
@@ -66,7 +66,7 @@ async function copyWhole({ master, slave }: Scene, marker: string): Promise<Prev
   await master.exec(COPY, { deadlineMs: COPY_DEADLINE_MS });
   const rowCounts = await sql(slave, "asterisk", ROW_COUNTS);
   assert.match(rowCounts, /^public\.userfeatures 200$/m);
-  const { snapshot } = await receivedDatabase(slave);
+  const { snapshot } = await receivedCopy(slave, "database");
   assert.ok(snapshot !== null);
   return { marker, rowCounts, snapshot };
 }
@@ -105,22 +105,10 @@ async function provePrevious({ laboratory, slave }: Scene, previous: Previous): 
     what: "the slave with one database and no part of another",
     instead: () => left,
   });
-  assert.equal((await receivedDatabase(slave)).snapshot, previous.snapshot);
+  assert.equal((await receivedCopy(slave, "database")).snapshot, previous.snapshot);
   const { status, said } = await statusOf(slave);
   const loss = status?.history.findLast(({ rule }) => rule === "LOSS");
   assert.match(loss?.why ?? said, /database: at most the last \d+ (s|min)/);
-}
-
-/** What a host says of the copy that it got. */
-async function receivedDatabase(
-  host: LabHost,
-): Promise<{ readonly snapshot: string | null; readonly lastError: string | null }> {
-  const { status, said } = await statusOf(host);
-  const found = status?.dataSets.find(({ set, direction }) =>
-    set === "database" && direction === "received"
-  );
-  assert.ok(found !== undefined, said);
-  return found;
 }
 
 async function seenWithOneHolder({ outside }: Scene, phase: string): Promise<Seen> {
@@ -192,7 +180,7 @@ async function cutInRestore(scene: Scene): Promise<void> {
   await provePrevious(scene, previous);
   await askAtVip(laboratory, "UPDATE userfeatures SET enablednd = 1 WHERE id = 1;");
   assert.equal(await askAtVip(laboratory, "SELECT sum(enablednd) FROM userfeatures;"), "1");
-  const error = (await receivedDatabase(slave)).lastError ?? "";
+  const error = (await receivedCopy(slave, "database")).lastError ?? "";
   assert.match(error, /node is (taking-over|active)|sender is gone/);
   note("what the slave says of the copy that was cut", error);
   note("cut in the restore", await seenWithOneHolder(scene, "cut in the restore"));
