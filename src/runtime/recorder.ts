@@ -57,11 +57,12 @@ export class Recorder {
   /** A step of a goal ended. */
   step({ goal, step, tookMs, text, error }: StepReport): void {
     const fields = { event: "step", goal, step, ms: Math.round(tookMs), result: text ?? "" };
+    // By name: steps of one goal must not count as repeats of one record, which are left out of the log.
     if (error === null) {
-      log.info("step done", fields);
+      log.info(`${goal}, ${step}: done`, fields);
       if (text !== null && text !== "") this.note(step, text);
     } else {
-      log.warn("step failed", { ...fields, error });
+      log.warn(`${goal}, ${step}: failed`, { ...fields, error });
       this.note(step, `failed: ${error}`);
       this.#options.alerts.raise(`${goal}, ${step}: ${error}`);
     }

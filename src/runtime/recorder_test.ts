@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { BALANCED, linkCase, NOW, seenCase, stateCase } from "../../tests/support/core_cases.ts";
 import { ManualClock } from "../../tests/support/manual_clock.ts";
 import { TempDirectory } from "../../tests/support/temp_directory.ts";
+import { goalSteps } from "../core/goals.ts";
 import { step, type StepResult } from "../core/step.ts";
+import { configureLog, flushLog, resetLog } from "../os/log.ts";
 import { Alerts } from "./alerts.ts";
 import { History } from "./history.ts";
 import { Recorder } from "./recorder.ts";
@@ -100,6 +102,28 @@ Deno.test("Recorder.step() keeps what a step said, and makes an alert of a failu
     ["start-services", "failed: asterisk.service failed", "taking-over"],
   ]);
   assert.deepEqual(alerts.texts, ["take, start-services: asterisk.service failed"]);
+});
+
+Deno.test("Recorder.step() logs every step of a takeover by its name", async () => {
+  using directory = new TempDirectory();
+  const { recorder } = make(directory);
+  let text = "";
+  const write = (bytes: Uint8Array): Promise<number> => {
+    text += new TextDecoder().decode(bytes);
+    return Promise.resolve(bytes.length);
+  };
+  configureLog({ format: "logfmt", out: { write }, context: () => ({ state: "taking-over" }) });
+  try {
+    const names = goalSteps("take", { fetch: true, urgent: false }).map(({ name }) => name);
+    for (const step of names) {
+      recorder.step({ goal: "take", step, tookMs: 12.3, text: null, error: null });
+    }
+    await flushLog();
+    const logged = [...text.matchAll(/msg="take, ([a-z-]+): done"/g)].map(([, name]) => name);
+    assert.deepEqual(logged, names);
+  } finally {
+    await resetLog();
+  }
 });
 
 Deno.test("Recorder.note() cuts what is too long for the history", () => {

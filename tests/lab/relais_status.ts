@@ -49,6 +49,21 @@ export async function untilState(
   });
 }
 
+/**
+ * What a host says of the copy of a data set that it got from its peer.
+ *
+ * @throws {Error} when its daemon cannot be asked or has no such set
+ */
+export async function receivedCopy(
+  host: LabHost,
+  set: "astdb" | "database" | "files",
+): Promise<StatusDocument["dataSets"][number]> {
+  const { status, said } = await statusOf(host);
+  const found = status?.dataSets.find((each) => each.set === set && each.direction === "received");
+  if (found === undefined) throw new Error(`Cannot see the ${set} of ${host.name}: ${said}`);
+  return found;
+}
+
 function summary({ node, goal, alerts, peer }: StatusDocument): string {
   return JSON.stringify({ state: node.state, why: node.why, goal, alerts, peer: peer.verdict });
 }
