@@ -102,6 +102,8 @@ export class IcmpPinger {
       sequence,
       payload: this.#payload,
     });
+    // Before it is sent: a reply on a short way is there before the call returns.
+    const sentAt = this.#clock.nowMs();
     const errno = this.#send(family, address, request, options);
     if (errno !== 0) {
       this.counters.sendErrors++;
@@ -110,7 +112,7 @@ export class IcmpPinger {
     }
     this.counters.sent++;
     this.#lastSendError = null;
-    this.#remember(sequence, { address: formatIp(bytes), sentAt: this.#clock.nowMs() });
+    this.#remember(sequence, { address: formatIp(bytes), sentAt });
   }
 
   /** Adds a receiver of accepted replies. The address is in canonical text. */
