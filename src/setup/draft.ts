@@ -4,6 +4,8 @@
  * @module
  */
 
+import { formatCidr, networkAddress, parseCidr } from "../config/address.ts";
+
 /** One network as it was asked for; texts as typed. */
 export interface NetworkDraft {
   readonly name: string;
@@ -74,18 +76,33 @@ function renderNetwork(network: NetworkDraft, index: number): string[] {
     vip === null
       ? '# vip = "…"                         # none: phones must know both hosts'
       : line("vip", vip, index === 0 ? "what phones are told; moves with the service" : ""),
-    ...(vip !== null && gateway !== null
-      ? [
-        pad(
-          `routes = [{ to = "default", via = ${toml(gateway)} }]`,
-          "goes out with the VIP as source",
-        ),
-      ]
-      : []),
+    ...(vip === null ? [] : routes(network, index === 0)),
     ...(gateway !== null
       ? [pad(`witnesses = [${toml(gateway)}]`, "answers as long as this network lives")]
       : []),
     ...(network.interface === null ? [] : [line("interface", network.interface)]),
+  ];
+}
+
+/**
+ * What leaves this host has the VIP as its source: beyond each network, and on the first one, where the
+ * phones are, to the network itself, as Asterisk answers UDP from whatever address the kernel chooses.
+ */
+function routes({ master, prefix, gateway }: NetworkDraft, hasPhones: boolean): string[] {
+  const subnet = hasPhones ? parseCidr(`${master}/${prefix}`) : null;
+  const own = subnet === null
+    ? null
+    : formatCidr({ address: networkAddress(subnet), prefix: subnet.prefix });
+  const entries = [
+    ...(own === null ? [] : [`{ to = ${toml(own)} }`]),
+    ...(gateway === null ? [] : [`{ to = "default", via = ${toml(gateway)} }`]),
+  ];
+  if (entries.length === 0) return [];
+  return [
+    `# answers and calls leave with the VIP as their source${
+      own === null ? "" : ", also to phones here"
+    }:`,
+    `routes = [${entries.join(", ")}]`,
   ];
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { contains, parseCidr, parseIp } from "../config/address.ts";
 import type { NetworkConfig } from "../config/types.ts";
 import type { Role } from "../core/types.ts";
 import { canonicalAddress, canonicalDestination, type InterfaceInfo } from "./iproute.ts";
@@ -71,22 +72,63 @@ export function desiredOf(networks: readonly NetworkConfig[], options: {
       const address = canonicalAddress(vip);
       vips.push({ network: network.name, family: familyOf(address), address, dev });
     }
+    const ownWay = wayToPeer(network, options.role);
     for (const route of network.routes) {
       const family = familyOf(route.via ?? (route.to === "default" ? network.master : route.to));
       const src = route.src ?? network.vips.find((vip) => familyOf(vip) === family) ?? null;
+      const table = options.tableOf(route.table);
+      // Before it, so that no moment is without it.
+      if (ownWay.isNeededFor(route.to) && !routes.some((one) => isTo(one, ownWay.route, table))) {
+        routes.push({ network: network.name, ...ownWay.route, table, metric: null, dev });
+      }
       routes.push({
         network: network.name,
         family,
         to: canonicalDestination(route.to, family),
         via: route.via === null ? null : canonicalAddress(route.via),
         src: src === null ? null : canonicalAddress(src),
-        table: options.tableOf(route.table),
+        table,
         metric: route.metric,
         dev,
       });
     }
   }
   return { vips, routes };
+}
+
+/**
+ * A route from a VIP to the hosts' own network would also take what the two daemons say to each other, and
+ * cut it when the VIP goes: the way to the peer keeps this host's own address.
+ */
+function wayToPeer(network: NetworkConfig, role: Role): {
+  readonly route: Pick<DesiredRoute, "family" | "to" | "via" | "src">;
+  readonly isNeededFor: (to: string) => boolean;
+} {
+  const peer = canonicalAddress(network[role === "master" ? "slave" : "master"]);
+  const family = familyOf(peer);
+  const address = parseIp(peer);
+  return {
+    route: {
+      family,
+      to: canonicalDestination(peer, family),
+      via: null,
+      src: canonicalAddress(network[role]),
+    },
+    // A shorter prefix loses against the kernel's own route to the network.
+    isNeededFor: (to) => {
+      const prefix = parseCidr(to);
+      return prefix !== null && address !== null && prefix.prefix >= network.prefix &&
+        contains(prefix, address);
+    },
+  };
+}
+
+function isTo(
+  route: DesiredRoute,
+  { family, to }: Pick<DesiredRoute, "family" | "to">,
+  table: number,
+): boolean {
+  return route.family === family && route.to === to && route.table === table;
 }
 
 /** The family that a literal address or prefix belongs to. */

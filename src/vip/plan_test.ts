@@ -356,6 +356,32 @@ Deno.test("desiredOf() gives routes the first VIP of their family as source", ()
   ]);
 });
 
+Deno.test("desiredOf() keeps the way to the peer on our own address when a route takes its network", () => {
+  const routesOf = (
+    routes: readonly Pick<NetworkConfig["routes"][number], "to" | "via">[],
+    role: "master" | "slave",
+  ): readonly unknown[] =>
+    desiredOf([{
+      ...NETWORK,
+      vips: ["10.0.0.1"],
+      routes: routes.map((one) => ({ ...one, src: null, table: null, metric: null })),
+    }], {
+      role,
+      interfaces: [link("eth0", [address("10.0.0.2/24"), address("10.0.0.3/24")])],
+      tableOf: () => 254,
+    }).routes.map(({ to, via, src }) => [to, via, src]);
+  const subnet = { to: "10.0.0.0/24", via: null };
+  assert.deepEqual(routesOf([subnet, { to: "10.0.0.0/25", via: null }], "master"), [
+    ["10.0.0.3/32", null, "10.0.0.2"],
+    ["10.0.0.0/24", null, "10.0.0.1"],
+    ["10.0.0.0/25", null, "10.0.0.1"],
+  ]);
+  assert.deepEqual(routesOf([subnet], "slave")[0], ["10.0.0.2/32", null, "10.0.0.3"]);
+  // The kernel's own route to the network goes before these, or they lead elsewhere.
+  const others = [{ to: "default", via: "10.0.0.254" }, { to: "10.0.0.0/8", via: "10.0.0.254" }];
+  assert.equal(routesOf([...others, { to: "10.0.0.128/25", via: null }], "master").length, 3);
+});
+
 Deno.test("labelFor() fits 15 characters and begins with the interface name", () => {
   assert.equal(labelFor("eth0"), "eth0:relais");
   assert.equal(labelFor("enp3s0f0"), "enp3s0f0:relais");

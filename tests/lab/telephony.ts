@@ -1,9 +1,6 @@
 /**
- * A small Asterisk on the laboratory's hosts: two phones that can call each other.
- *
- * It is bound to the VIP and to the loopback address, not to all addresses: an answer must come from the
- * address that was asked, and Asterisk bound to 0.0.0.0 answers from the host's own. So the VIP may be
- * missing when Asterisk starts (as on a host that is about to get it): `ip_nonlocal_bind` allows that.
+ * A small Asterisk on the laboratory's hosts: two phones that can call each other. It is bound to all
+ * addresses, as a XiVO's is: that it answers the phones from the VIP is the work of relais' routes.
  *
  * @module
  */
@@ -29,7 +26,7 @@ export async function configureAsterisk(laboratory: Laboratory): Promise<void> {
   await Promise.all(laboratory.hosts.map(async (host) => {
     await host.exec(["systemctl", "disable", "--now", "asterisk.service"]);
     const asterisk = { mode: "640", owner: "root:asterisk" };
-    await host.writeFile("/etc/asterisk/pjsip.conf", pjsipConf(laboratory.vip()), asterisk);
+    await host.writeFile("/etc/asterisk/pjsip.conf", pjsipConf(), asterisk);
     await host.writeFile("/etc/asterisk/extensions.conf", EXTENSIONS_CONF, asterisk);
     // Contacts of TCP phones are dropped at a start under another name; registrations of both hosts are
     // one set of data, so they have one name.
@@ -39,8 +36,6 @@ export async function configureAsterisk(laboratory: Laboratory): Promise<void> {
       "s/^;*systemname = .*/systemname = lab/",
       "/etc/asterisk/asterisk.conf",
     ]);
-    await host.writeFile("/etc/sysctl.d/50-lab.conf", "net.ipv4.ip_nonlocal_bind = 1\n");
-    await host.exec(["sysctl", "-q", "-p", "/etc/sysctl.d/50-lab.conf"]);
   }));
 }
 
@@ -71,11 +66,9 @@ exten => _10XX,1,Dial(PJSIP/\${EXTEN},20)
  same => n,Hangup()
 `;
 
-function pjsipConf(vip: string): string {
-  const transports = [["loopback", "127.0.0.1"], ["voip", vip]].map(([name, address]) =>
-    `[${name}]\ntype=transport\nprotocol=udp\nbind=${address}:5060\n`
-  );
-  return [...transports, ...EXTENSIONS.map(endpoint)].join("\n");
+function pjsipConf(): string {
+  const transport = "[voip]\ntype=transport\nprotocol=udp\nbind=0.0.0.0:5060\n";
+  return [transport, ...EXTENSIONS.map(endpoint)].join("\n");
 }
 
 function endpoint(extension: Extension): string {

@@ -19,6 +19,9 @@ const ASTDB = "/var/lib/asterisk/astdb.sqlite3";
 
 async function mount(host: LabHost, vip: string): Promise<void> {
   await host.exec(["ip", "addr", "add", `${vip}/24`, "dev", "eth0"]);
+  // Answers leave from it, too (it goes with the address).
+  const subnet = vip.replace(/\d+$/, "0/24");
+  await host.exec(["ip", "route", "prepend", subnet, "dev", "eth0", "src", vip]);
   await host.exec(["arping", "-q", "-U", "-c", "2", "-I", "eth0", vip]);
 }
 

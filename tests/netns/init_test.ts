@@ -58,7 +58,10 @@ Deno.test("relais init: flags and what is found make a good file; one that is th
   const [voip, data] = parseConfig(text).networks;
   assert.deepEqual([voip!.master, voip!.slave, voip!.prefix], ["10.20.0.11", "10.20.0.12", 24]);
   assert.deepEqual([voip!.vips, voip!.witnesses], [["10.20.0.10"], ["10.20.0.254"]]);
-  assert.deepEqual(voip!.routes.map(({ to, via }) => [to, via]), [["default", "10.20.0.254"]]);
+  assert.deepEqual(voip!.routes.map(({ to, via }) => [to, via]), [
+    ["10.20.0.0/24", null],
+    ["default", "10.20.0.254"],
+  ]);
   assert.deepEqual([data!.master, data!.routes, data!.witnesses], ["10.30.0.11", [], []]);
   const stat = await master.exec(["stat", "-c", "%a %U:%G", CONFIG_FILE]);
   assert.equal(stat.stdout, "644 root:root\n");

@@ -60,6 +60,7 @@ function networkLines(
   { number, vips }: { readonly number: number; readonly vips: boolean },
 ): string[] {
   const gateway = address4(number, HOST_NUMBERS.gateway);
+  const subnet = `${address4(number, 0)}/24`;
   return [
     "[[networks]]",
     `name = "${name}"`,
@@ -67,7 +68,9 @@ function networkLines(
     `slave = "${address4(number, HOST_NUMBERS.slave)}"`,
     "prefix = 24",
     ...(vips ? [`vip = "${address4(number, VIP_NUMBER)}"`] : []),
-    ...(vips && number === 0 ? [`routes = [{ to = "default", via = "${gateway}" }]`] : []),
+    ...(vips && number === 0
+      ? [`routes = [{ to = "${subnet}" }, { to = "default", via = "${gateway}" }]`]
+      : []),
     `witnesses = ["${gateway}"]`,
   ];
 }
