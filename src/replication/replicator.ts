@@ -18,8 +18,9 @@ import {
   installReceived,
   sendAstdb,
 } from "./astdb_copy.ts";
-import { writeAstdbOrigin } from "./astdb_origin.ts";
+import { readAstdbOrigin, writeAstdbOrigin } from "./astdb_origin.ts";
 import { astdbSignature } from "./astdb_read.ts";
+import { type PossibleLoss, possibleLoss } from "./loss.ts";
 import { sendDatabase } from "./send_database.ts";
 import type { DatabaseSource } from "./database_port.ts";
 import { returnFiles, sendFiles } from "./files.ts";
@@ -263,9 +264,10 @@ export class Replicator {
     return await returnFiles({ config, transport, clock, epoch, signal, onProgress });
   }
 
-  /** At a takeover: how old this host's copy of each set is, which is what may be lost. */
-  lossReport(): readonly { readonly set: DataSetName; readonly ageMs: number | null }[] {
-    return this.status().map(({ set, receivedAgeMs }) => ({ set, ageMs: receivedAgeMs }));
+  /** At a takeover without the peer's help: what may be lost, as the age of this host's copy of it. */
+  lossReport(): readonly PossibleLoss[] {
+    const { config: { role }, stateDir } = this.#options;
+    return possibleLoss({ role, sets: this.status(), live: readAstdbOrigin(stateDir) });
   }
 
   #makeRunners(): ReadonlyMap<DataSetName, SetRunner> {

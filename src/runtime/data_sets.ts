@@ -22,9 +22,6 @@ export function formatAge(ms: number): string {
 export function lossSentence(
   ages: readonly { readonly set: string; readonly ageMs: number | null }[],
 ): string {
-  if (ages.length === 0) {
-    return "no data sets are configured: nothing was copied, nothing can be said";
-  }
   const parts = ages.map(({ set, ageMs }) =>
     ageMs === null
       ? `${set}: no copy was ever received`

@@ -30,7 +30,7 @@ export interface RecorderOptions {
   readonly alerts: Alerts;
   /** The name of the state that the node is in. */
   readonly stateName: () => NodeState["name"];
-  /** Ages of what was received; null: no data sets are configured. */
+  /** Ages of what may be lost, empty: nothing; null: no data sets are configured. */
   readonly lossReport: Replicator["lossReport"] | null;
 }
 
@@ -85,10 +85,10 @@ export class Recorder {
     this.#add({ rule, why, from: name, to: name });
   }
 
-  /** A takeover says how old each set was: that is the loss, in plain words. */
+  /** A takeover says how old each set was: that is the loss, in plain words. No loss, no word. */
   #loss(): void {
-    const { lossReport } = this.#options;
-    if (lossReport !== null) this.note("LOSS", lossSentence(lossReport()));
+    const ages = this.#options.lossReport?.() ?? [];
+    if (ages.length > 0) this.note("LOSS", lossSentence(ages));
   }
 
   #add(entry: {

@@ -7,7 +7,7 @@ import { step, type StepResult } from "../core/step.ts";
 import { configureLog, flushLog, resetLog } from "../os/log.ts";
 import { Alerts } from "./alerts.ts";
 import { History } from "./history.ts";
-import { Recorder } from "./recorder.ts";
+import { Recorder, type RecorderOptions } from "./recorder.ts";
 
 interface Place {
   readonly alerts: Alerts;
@@ -15,7 +15,10 @@ interface Place {
   readonly recorder: Recorder;
 }
 
-function make(directory: TempDirectory): Place {
+function make(
+  directory: TempDirectory,
+  lossReport: RecorderOptions["lossReport"] = () => [{ set: "astdb", ageMs: 30_000 }],
+): Place {
   const clock = new ManualClock();
   const alerts = new Alerts({ clock, onNew: () => {} });
   const history = new History({
@@ -27,7 +30,7 @@ function make(directory: TempDirectory): Place {
     history,
     alerts,
     stateName: () => "taking-over",
-    lossReport: () => [{ set: "astdb", ageMs: 30_000 }],
+    lossReport,
   });
   return { alerts, history, recorder };
 }
@@ -54,6 +57,16 @@ Deno.test("Recorder.decision() writes the rule with its reason, and what a takeo
   assert.equal(loss?.rule, "LOSS");
   assert.match(loss?.why ?? "", /astdb: at most the last 30 s/);
   assert.deepEqual(more, []);
+});
+
+Deno.test("Recorder.decision() speaks of no loss where nothing can be lost", () => {
+  using directory = new TempDirectory();
+  for (const lossReport of [null, () => []]) {
+    const { recorder, history } = make(directory, lossReport);
+    const before = history.entries.length;
+    recorder.decision(decision("death"));
+    assert.deepEqual(history.entries.slice(before).map(({ rule }) => rule), ["S-TAKE"]);
+  }
 });
 
 Deno.test("Recorder.hook() puts each hook into the history, and a failed one into the alerts", () => {
