@@ -30,6 +30,8 @@ interface Thread {
   readonly called: SipPhone;
   readonly caller: SipPhone;
   epoch: number;
+  /** Wall clock of the machine, which is the hosts', ISO 8601. */
+  readonly since: string;
 }
 
 /** A part of the story. */
@@ -53,13 +55,24 @@ story(
     await called.answer();
     await untilContactCopied(slave, called);
     wire.clear();
-    const thread: Thread = { scene, wire, called, caller, epoch: 0 };
+    const thread: Thread = {
+      scene,
+      wire,
+      called,
+      caller,
+      epoch: 0,
+      since: new Date().toISOString(),
+    };
     await proveService(thread, "master", { moved: true });
 
     await bothTogether(thread);
     await slaveFirst(thread);
     await masterAlone(thread);
     assert.deepEqual(wire.requests("REGISTER"), [], "nobody registered again");
+    // Each time it had been the last to serve, or was handed the service: nothing was lost, as it knows.
+    const { history } = await untilState(scene.master, "active", SERVED_DEADLINE_MS);
+    const losses = history.filter(({ rule, at }) => rule === "LOSS" && at >= thread.since);
+    assert.deepEqual(losses, []);
   },
   { from: provisioned() },
 );
