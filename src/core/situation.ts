@@ -36,6 +36,8 @@ export interface Situation {
   readonly daemonLost: boolean;
   /** The peer's last word about itself, if fresh and newer than the evidence. */
   readonly peer: PeerReport | null;
+  /** I am active, and the peer's epoch is newer than mine: it has served meanwhile, unseen by me. */
+  readonly peerServedMeanwhile: boolean;
   /** At least one interface of ours has carrier. */
   readonly networkUp: boolean;
   /** I am the one that is cut off. */
@@ -97,6 +99,7 @@ export function assess(
     everHeard: judged.everHeard,
     daemonLost: judged.verdict === "alive" && silentHttpMs >= fresh,
     peer,
+    peerServedMeanwhile: state.name === "active" && peer !== null && peer.epoch > state.epoch,
     networkUp: links.some((link) => link.carrier),
     isolated: isolatedWhy !== "",
     isolatedWhy,

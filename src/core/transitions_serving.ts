@@ -13,6 +13,12 @@ import type { Role, VipEvidence } from "./types.ts";
 /** How long an ill node that nobody can relieve rests between two repairs. */
 export const REPAIR_EVERY_MS = 10_000;
 
+/**
+ * A node whose peer served unseen announces again at most so often; the burst of announcements goes on for
+ * longer than that.
+ */
+export const OVERTAKE_EVERY_MS = 5000;
+
 /** Becoming active. */
 export const TAKING_RULES: readonly Rule[] = [
   {
@@ -127,6 +133,20 @@ export const ACTIVE_RULES: readonly Rule[] = [
       goal("repair"),
     ],
     why: "unfit, and nobody can take over: start the services again in place",
+  },
+  {
+    id: "N-OVERTAKE",
+    role: "both",
+    from: ["active"],
+    when: "the peer's epoch is newer than mine: it served meanwhile, and I did not see it",
+    guard: ({ s }) => s.peerServedMeanwhile && s.hasVips,
+    to: "stay",
+    everyMs: OVERTAKE_EVERY_MS,
+    // The peer may have let go before I saw it hold anything: those who learnt its MAC still send there.
+    actions: () => [{ type: "announce" }],
+    why:
+      "both served while they did not hear each other: announce, for those who learnt the peer's MAC",
+    detail: ({ s }) => `its epoch is ${s.peer?.epoch}`,
   },
 ];
 

@@ -19,7 +19,8 @@ export type TargetName = typeof TARGETS[number];
 /** How often, in milliseconds. */
 const PING_EVERY_MS = 10;
 const SIP_EVERY_MS = 100;
-const ARP_EVERY_MS = 20;
+/** How often the watcher asks who holds the first VIP, in milliseconds. */
+export const ARP_EVERY_MS = 20;
 
 /** What the phone lived through since a mark, for the test and for `lab.json`. */
 export interface Seen {
