@@ -130,7 +130,7 @@ async function databases(host: LabHost): Promise<string[]> {
 async function stopRestoreInTheMiddle(slave: LabHost): Promise<void> {
   const size =
     "SELECT pg_database_size(oid) FROM pg_database WHERE datname = 'asterisk_relais_new';";
-  const isHalf = async (): Promise<boolean> => Number(await sql(slave, "postgres", size)) > 25e6;
+  const isHalf = async (): Promise<boolean> => Number(await sql(slave, "postgres", size)) > 15e6;
   await poll(isHalf, {
     deadlineMs: COPY_DEADLINE_MS,
     everyMs: 50,
@@ -190,7 +190,7 @@ async function cutInRestore(scene: Scene): Promise<void> {
 async function cutInTransit(scene: Scene): Promise<void> {
   const { master, slave, outside, note } = scene;
   const previous = await copyWhole(scene, "second");
-  await addToMaster(scene, { after: "second", rows: 2 * BALLAST_ROWS });
+  await addToMaster(scene, { after: "second", rows: 3 * BALLAST_ROWS });
   await outside.mark("cut in transit");
   const copy = master.try(COPY, { deadlineMs: COPY_DEADLINE_MS });
   await slave.until(["find", SPOOL, "-name", "in.*.part", "-size", "+512k"], {
