@@ -29,7 +29,7 @@ export interface SetRunnerOptions {
   readonly minGapMs: number;
   readonly firstDelayMs: number;
   readonly copy: CopySet;
-  /** Told of every end. */
+  /** Told of every end but that of a copy which was cut as this node is no source any more. */
   readonly onEnd: (state: SetState, error: unknown) => void;
 }
 
@@ -44,6 +44,8 @@ interface ActiveCopy extends RunningCopy {
   readonly abort: AbortController;
   readonly listeners: Set<OnProgress>;
   progress: SetProgress;
+  /** Cut, as this node is no source any more: that is no failure of the copy. */
+  ceased: boolean;
 }
 
 /** The copies of one set from this host to the peer. */
@@ -93,7 +95,9 @@ export class SetRunner {
   /** This node must not be read any more: a copy in progress is cut. */
   ceaseSource(reason: string): void {
     this.#source = null;
-    this.#running?.abort.abort(new Error(`Cannot go on copying the ${this.set} as ${reason}`));
+    if (this.#running === null) return;
+    this.#running.ceased = true;
+    this.#running.abort.abort(new Error(`Cannot go on copying the ${this.set} as ${reason}`));
   }
 
   /** The data changed; the next copy comes early. */
@@ -201,6 +205,7 @@ export class SetRunner {
       listeners,
       startedMs,
       progress: { phase: "begin", bytes: 0, totalBytes: null },
+      ceased: false,
     };
     this.#running = running;
     return running;
@@ -222,8 +227,9 @@ export class SetRunner {
       onEnd(state, null);
       return state;
     } catch (cause) {
-      this.#failures += 1;
       this.#changedAtMs ??= begin.changedBefore;
+      if (this.#running?.ceased === true) throw cause;
+      this.#failures += 1;
       const why = messageOf(cause);
       // A full disk must not hide the failure itself.
       const state = await states.failed(this.set, "sent", why, clock.wallMs())
