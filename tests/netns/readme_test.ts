@@ -1,4 +1,4 @@
-// The steps of README.md, "Install", as they are printed there, on two hosts with the real program.
+// The steps of docs/by-hand.md, as they are printed there, on two hosts with the real program.
 import assert from "node:assert/strict";
 import { Cluster } from "../support/cluster.ts";
 import type { TestHost } from "../support/host.ts";
@@ -44,36 +44,34 @@ async function inRoot(host: TestHost, script: string): Promise<string> {
   return stdout;
 }
 
-for (const name of ["README.md", "README.fr.md"]) {
-  Deno.test(`${name}: the steps of the installation by hand work as printed`, async () => {
-    const blocks = await readBlocks(name);
-    assert.equal(blocks.length, 8);
-    await using cluster = await bareCluster();
-    const { master, slave } = cluster;
-    let said = "";
-    for (const { kind, on, script } of blocks) {
-      const hosts = on === "both" ? cluster.both : [cluster[on]];
-      for (const { host } of hosts) {
-        if (kind === "daemon") {
-          host.spawn(["bash", "-c", script], { logFile: "/var/log/relais.log" });
-          continue;
-        }
-        if (script.includes("relais status")) await cluster.untilNormal(DEADLINE_MS);
-        said += await inRoot(host, script);
+Deno.test("docs/by-hand.md: the steps of the installation by hand work as printed", async () => {
+  const blocks = await readBlocks("docs/by-hand.md");
+  assert.equal(blocks.length, 8);
+  await using cluster = await bareCluster();
+  const { master, slave } = cluster;
+  let said = "";
+  for (const { kind, on, script } of blocks) {
+    const hosts = on === "both" ? cluster.both : [cluster[on]];
+    for (const { host } of hosts) {
+      if (kind === "daemon") {
+        host.spawn(["bash", "-c", script], { logFile: "/var/log/relais.log" });
+        continue;
       }
-      if (script.includes("ssh-keygen -q")) await carryKeys(cluster);
-      if (script.includes("relais keygen")) await carry(master.host, slave.host);
+      if (script.includes("relais status")) await cluster.untilNormal(DEADLINE_MS);
+      said += await inRoot(host, script);
     }
-    assert.match(said, /^\{"ok":true/m, "hello through the forced command");
-    assert.match(said, /\bmaster, active for/, "relais status");
-    assert.match(said, /^copied: astdb, files$/m, "relais sync");
-    await upgrade(cluster);
-    await poll(
-      async () => (await slave.status())?.dataSets.some((set) => set.direction === "received"),
-      { deadlineMs: DEADLINE_MS, what: "the received copies" },
-    );
-  });
-}
+    if (script.includes("ssh-keygen -q")) await carryKeys(cluster);
+    if (script.includes("relais keygen")) await carry(master.host, slave.host);
+  }
+  assert.match(said, /^\{"ok":true/m, "hello through the forced command");
+  assert.match(said, /\bmaster, active for/, "relais status");
+  assert.match(said, /^copied: astdb, files$/m, "relais sync");
+  await upgrade(cluster);
+  await poll(
+    async () => (await slave.status())?.dataSets.some((set) => set.direction === "received"),
+    { deadlineMs: DEADLINE_MS, what: "the received copies" },
+  );
+});
 
 /** docs/operations.md, "Upgrade by hand": another process, and nothing moves. */
 async function upgrade(cluster: Cluster): Promise<void> {
