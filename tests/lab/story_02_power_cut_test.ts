@@ -67,6 +67,8 @@ story(
     assert.ok(status !== null, said);
     const history = status.history.map(({ rule, why }) => `${rule}: ${why}`);
     assert.ok(history.some((line) => line.startsWith("S-TAKE: ")), history.join("\n"));
+    const logged = ["journalctl", "-u", "relais", "RELAIS_RULE=S-TAKE", "-p", "info"];
+    assert.match(await slave.read([...logged, "-o", "cat", "--no-pager"]), /the master is dead/);
     const loss = history.findLast((line) => line.startsWith("LOSS: ")) ?? "";
     for (const set of ["astdb", "database", "files"] as const) {
       assert.match(loss, new RegExp(`\\b${set}: at most the last \\d+ (s|min)\\b`));
