@@ -25,7 +25,7 @@ function makeRoot(): string {
   for (const name of ["relais.service", "relais-cleanup.service"]) {
     Deno.copyFileSync(`${UNITS}/${name}`, `${etc}/${name}`);
   }
-  for (const program of ["usr/sbin/relais", "usr/bin/systemctl"]) {
+  for (const program of ["bin/sh", "usr/sbin/relais", "usr/bin/systemctl"]) {
     Deno.mkdirSync(`${root}/${program}`.replace(/\/[^/]*$/, ""), { recursive: true });
     Deno.writeTextFileSync(`${root}/${program}`, "#!/bin/sh\n", { mode: 0o755 });
   }
