@@ -24,6 +24,7 @@ import { MissingFactsError, NoAnswerError } from "../setup/questions.ts";
 import { fill, type Words, wordsFor } from "../setup/words.ts";
 import { type Asker, canAsk, terminalAsker } from "./ask.ts";
 import { EXIT } from "./exit_codes.ts";
+import { textOf } from "./file_text.ts";
 
 /** Options of the verb. */
 export interface InitOptions {
@@ -126,15 +127,4 @@ async function write(path: string, text: string, before: string | null): Promise
     console.log(`${path} -> ${beside}`);
   }
   await writeFileAtomically(path, text, 0o644);
-}
-
-/** Null: there is none, or it is empty. */
-async function textOf(path: string): Promise<string | null> {
-  try {
-    const text = await Deno.readTextFile(path);
-    return text.trim() === "" ? null : text;
-  } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) return null;
-    throw cause;
-  }
 }

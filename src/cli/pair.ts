@@ -23,6 +23,7 @@ import { ownAddresses } from "../runtime/preflight.ts";
 import { canAsk, confirm, terminalAsker } from "./ask.ts";
 import { checkConfig } from "./check_config.ts";
 import { EXIT } from "./exit_codes.ts";
+import { textOf } from "./file_text.ts";
 import { logIn, peerOf, trustedHostKey } from "./pair_contact.ts";
 import {
   type PairOptions,
@@ -232,15 +233,5 @@ function parsed(text: string): Config | null {
   } catch (error) {
     if (error instanceof ConfigError) return null;
     throw error;
-  }
-}
-
-async function textOf(path: string): Promise<string | null> {
-  try {
-    const text = await Deno.readTextFile(path);
-    return text.trim() === "" ? null : text;
-  } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) return null;
-    throw cause;
   }
 }

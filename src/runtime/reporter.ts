@@ -142,7 +142,7 @@ export class Reporter {
     return this.#dataSets({ maxAgeMs: DATA_SETS_FRESH_MS }).flatMap(
       ({ set, direction, lastError, ageMs }) => {
         if (lastError === null) return [];
-        // A copy that was cut because the service moved: whoever serves now sends.
+        // Only the node that serves sends: elsewhere an old failure asks nothing of the operator.
         if (direction === "sent" && this.#options.loop.state.name !== "active") return [];
         const good = ageMs === null
           ? "there is no good copy yet"
