@@ -33,6 +33,9 @@ export async function runCli(args: readonly string[], handle: DaemonHandle): Pro
       args.slice(1),
     );
   }
+  if (args[0] === "database-tables") {
+    return await (await import("../replication/tables_worker.ts")).tablesMain(args.slice(1));
+  }
   // Nor this: what `relais pair` runs on the other host, within the session of an administrator.
   if (args[0] === "pair-peer") {
     return await report(async () => (await import("./pair_peer.ts")).pairPeer(handle));

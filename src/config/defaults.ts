@@ -165,5 +165,10 @@ export const REPLICATION_DEFAULTS = {
   databaseEvery: "1h",
   /** Opens the local socket by peer authentication. */
   databaseOsUser: "postgres",
+  databaseOnChange: true,
+  databaseDelta: true,
+  /** How often `config` proves that nothing changed; its changes are seen within some ten seconds. */
+  configEvery: "1m",
+  hotEvery: "1m",
   filesEvery: "1h",
 } as const;

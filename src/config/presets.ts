@@ -21,6 +21,8 @@ export interface ProductPreset {
   readonly localTables: readonly string[];
   /** History: large, and of no use for the next call (`pg_dump --exclude-table-data` patterns). */
   readonly excludeTableData: readonly string[];
+  /** Change by telephone all day: copied each minute (`hot_tables`). */
+  readonly hotTables: readonly string[];
   /** Those that a host does not have are skipped there. */
   readonly paths: readonly string[];
   readonly excludes: readonly string[];
@@ -103,6 +105,18 @@ const WAZO_UNITS = [
 const LOCAL_TABLES = ["dhcp", "mail", "monitoring", "netiface", "resolvconf"] as const;
 /** What the same script leaves out beside them; `session` are logins of the web interface. */
 const HISTORY = ["call_log*", "cel", "queue_log", "session", "stat_*"] as const;
+/*
+ * Names of xivo-dao (github.com/wazo-platform/xivo-dao, xivo_dao/alchemy): logins of agents and the queues
+ * that they serve, members of queues, forwards and "do not disturb" (columns of userfeatures), passwords of
+ * voicemail boxes.
+ */
+const HOT_TABLES = [
+  "agent_login_status",
+  "agent_membership_status",
+  "queuemember",
+  "userfeatures",
+  "voicemail",
+] as const;
 const ASTDB = "/var/lib/asterisk/astdb.sqlite3";
 /**
  * Named by the product's rsync script. Voicemail and recordings are not: what is left on the stand-in
@@ -144,6 +158,7 @@ const COMMON = {
   databaseUrl: "postgresql:///asterisk",
   localTables: LOCAL_TABLES,
   excludeTableData: HISTORY,
+  hotTables: HOT_TABLES,
   returnPaths: RETURN_PATHS,
   dhcpUnit: "isc-dhcp-server.service",
 } as const;

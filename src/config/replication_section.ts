@@ -37,10 +37,15 @@ export function readReplication(
   const read = <T>(value: unknown, reader: (value: unknown) => T): T | null => {
     return value === undefined && preset === null ? null : reader(value ?? {});
   };
+  const database = read(typed.database, (value) => readDatabase(value, preset, issues));
   return {
     transport: readTransport(typed.ssh, issues),
     astdb: read(typed.astdb, (value) => readAstdb(value, preset, issues)),
-    database: read(typed.database, (value) => readDatabase(value, preset, issues)),
+    database,
+    config: database?.delta === true ? { everyMs: durationOf(DEFAULTS.configEvery) } : null,
+    hot: database === null || database.hotTables.length === 0
+      ? null
+      : { everyMs: database.hotEveryMs },
     files: read(typed.files, (value) => readFiles(value, preset, issues)),
   };
 }
@@ -94,6 +99,10 @@ function readDatabase(
     everyMs: typed.every ?? durationOf(DEFAULTS.databaseEvery),
     localTables: typed.local_tables ?? preset?.localTables ?? [],
     excludeTableData: typed.exclude_table_data ?? preset?.excludeTableData ?? [],
+    onChange: typed.on_change ?? DEFAULTS.databaseOnChange,
+    delta: typed.delta ?? DEFAULTS.databaseDelta,
+    hotTables: typed.hot_tables ?? preset?.hotTables ?? [],
+    hotEveryMs: typed.hot_every ?? durationOf(DEFAULTS.hotEvery),
   };
 }
 

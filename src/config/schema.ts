@@ -204,6 +204,16 @@ export const DATABASE_SHAPE = {
     ),
     { what: "tables or patterns", max: LIMITS.tables },
   ).optional(),
+  on_change: flag().optional(),
+  delta: flag().optional(),
+  hot_tables: listOf(
+    text(
+      tablePatternRule,
+      /^[A-Za-z_*?][A-Za-z0-9_$*?]{0,62}(\.[A-Za-z_*?][A-Za-z0-9_$*?]{0,62})?$/,
+    ),
+    { what: "tables or patterns", max: LIMITS.tables },
+  ).optional(),
+  hot_every: duration(BOUNDS.copyEveryMs).optional(),
 } as const;
 
 /** What rsync would take for something else than a pattern to leave out. */

@@ -153,6 +153,19 @@ export interface DatabaseConfig {
   readonly localTables: readonly string[];
   /** Tables whose rows are not copied (history). Patterns as in `pg_dump --exclude-table-data`. */
   readonly excludeTableData: readonly string[];
+  /** A full copy also soon after configuration tables changed (unless {@linkcode delta} brings them). */
+  readonly onChange: boolean;
+  /** Configuration tables follow their changes: data set `config`. */
+  readonly delta: boolean;
+  /** Tables copied each {@linkcode hotEveryMs} or on change: data set `hot`. Names or patterns. */
+  readonly hotTables: readonly string[];
+  readonly hotEveryMs: number;
+}
+
+/** A data set that follows from `[replication.database]`: single tables of it. */
+export interface TablesConfig {
+  /** Longest time between two copies, or proofs that nothing changed. */
+  readonly everyMs: number;
 }
 
 /** `[replication.files]`. */
@@ -170,6 +183,10 @@ export interface ReplicationConfig {
   readonly transport: TransportConfig;
   readonly astdb: AstdbConfig | null;
   readonly database: DatabaseConfig | null;
+  /** Configuration tables; null: they travel with the full copy only. */
+  readonly config: TablesConfig | null;
+  /** Hot tables; null: none are named. */
+  readonly hot: TablesConfig | null;
   readonly files: FilesConfig | null;
 }
 

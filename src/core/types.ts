@@ -40,13 +40,15 @@ export const STATE_NAMES = [
  */
 export type Verdict = "unknown" | "alive" | "suspect" | "dead";
 
-/** The data sets of DESIGN section 7. */
-export type DataSetName = "astdb" | "database" | "files";
+/** The data sets of DESIGN section 7; `config` and `hot` are tables of the database (docs/design/tables.md). */
+export type DataSetName = "astdb" | "database" | "config" | "hot" | "files";
 
 /** Every {@linkcode DataSetName}, in the order in which they are shown and copied. */
 export const DATA_SET_NAMES = [
   "astdb",
   "database",
+  "config",
+  "hot",
   "files",
 ] as const satisfies readonly DataSetName[];
 

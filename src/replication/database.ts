@@ -67,6 +67,15 @@ export class PostgresDatabase implements DatabaseSource {
   }
 
   /**
+   * Whether the live database is there.
+   *
+   * @throws {DatabaseWorkerError} when PostgreSQL cannot be reached
+   */
+  async exists(signal?: AbortSignal): Promise<boolean> {
+    return await this.#ask("exists", {}, RIGHTS_DEADLINE_MS, signal);
+  }
+
+  /**
    * What the configured user may do in the local server, and how much room there is. Changes nothing.
    *
    * @throws {DatabaseWorkerError} when PostgreSQL cannot be reached or refuses the user

@@ -65,6 +65,11 @@ export class DatabaseContext {
     return await findTool(tool, this.#seams.toolDirectories?.(serverVersionNum) ?? usual);
   }
 
+  /** Argument list that runs relais with the given verb. */
+  self(verb: readonly string[]): string[] {
+    return (this.#seams.self ?? selfCommand)(verb);
+  }
+
   /** How the database worker is started. */
   async worker(): Promise<{
     readonly command: string[];
@@ -73,7 +78,7 @@ export class DatabaseContext {
   }> {
     const env = toolEnvironment({ address: this.address, appName: "relais", pgOptions: "" });
     return {
-      command: (this.#seams.self ?? selfCommand)(workerArguments(this.address)),
+      command: this.self(workerArguments(this.address)),
       user: await this.user(),
       env: { ...env, ...this.#seams.workerEnv },
     };

@@ -21,16 +21,13 @@ import type { DatabaseAddress } from "./database_connection.ts";
 import type { DatabaseProperties } from "./database_manifest.ts";
 import { carryLocalTables } from "./database_local.ts";
 import { applyProperties } from "./database_properties.ts";
+import { InstallLock } from "./database_lock.ts";
 import { newDatabaseName, oldDatabaseName } from "./database_protocol.ts";
 import type { Inspection, InstallFacts, WorkerOperations } from "./database_protocol.ts";
 import { schemaFingerprint } from "./database_schema.ts";
-import { MAINTENANCE_DATABASE, openSession, withSession } from "./database_session.ts";
+import { MAINTENANCE_DATABASE, withSession } from "./database_session.ts";
 import type { Session } from "./database_session.ts";
 import { cleanUpDatabases, createDatabase, dropDatabase, swapDatabases } from "./database_swap.ts";
-
-/** How long another installation (of a relais that has just died) may keep the lock, in milliseconds. */
-const LOCK_PATIENCE_MS = 15_000;
-const LOCK_RETRY_MS = 200;
 
 /** Kept from the end of the swap for what must follow it, in milliseconds. */
 const SWAP_RESERVE_MS = 2000;
@@ -39,7 +36,7 @@ const SWAP_RESERVE_MS = 2000;
 export class InstallWorker {
   readonly #address: DatabaseAddress;
   /** Holds the lock of installations as long as it lives. */
-  #lock: Session | null = null;
+  #lock: InstallLock | null = null;
 
   constructor(address: DatabaseAddress) {
     this.#address = address;
@@ -81,6 +78,14 @@ export class InstallWorker {
         ),
       };
     });
+  }
+
+  /** See {@linkcode WorkerOperations}. */
+  async exists(deadlineMs: number): Promise<boolean> {
+    return await this.#maintain(
+      deadlineMs,
+      ({ query }) => databaseExists(query, this.#address.database),
+    );
   }
 
   /** See {@linkcode WorkerOperations}. */
@@ -142,7 +147,7 @@ export class InstallWorker {
   /** See {@linkcode WorkerOperations}. */
   async swap(deadlineMs: number): Promise<{ swapMs: number }> {
     // Fails if the session was lost, and the lock with it.
-    await this.#lock?.query("SELECT 1");
+    await this.#lock?.held();
     return await this.#maintain(
       deadlineMs,
       ({ query: rename }) =>
@@ -200,29 +205,7 @@ export class InstallWorker {
 
   /** Two installations at once would drop each other's database. */
   async #takeLock(): Promise<void> {
-    if (this.#lock !== null) return;
-    const session = await openSession({
-      address: this.#address,
-      database: MAINTENANCE_DATABASE,
-      statementTimeoutMs: LOCK_PATIENCE_MS,
-      appName: "relais-install-lock",
-    });
-    const statement = "SELECT pg_try_advisory_lock(hashtext('relais'), hashtext(" +
-      `${quoteLiteral(this.#address.database)}))`;
-    const until = performance.now() + LOCK_PATIENCE_MS;
-    try {
-      while (await scalar(session.query, statement) !== true) {
-        if (performance.now() >= until) {
-          throw new Error(
-            "Cannot touch the standby database as another installation is in progress: try later",
-          );
-        }
-        await new Promise((resolve) => setTimeout(resolve, LOCK_RETRY_MS));
-      }
-      this.#lock = session;
-    } finally {
-      if (this.#lock === null) await session.end();
-    }
+    this.#lock ??= await InstallLock.take(this.#address);
   }
 }
 

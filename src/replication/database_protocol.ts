@@ -38,6 +38,8 @@ export type Inspection = Pick<Manifest, "rows" | "largeObjects" | "schema">;
 
 /** Change signatures: equal ones mean that nothing was changed in between. */
 export interface Signatures {
+  /** Of the structure alone (`database_schema.ts`). */
+  readonly schema: string;
   /** Schema, settings, large objects and every copied table. */
   readonly all: string;
   /** The same without tables of history (`cel`, `queue_log`, call logs, statistics). */
@@ -55,6 +57,8 @@ export interface WorkerOperations {
   "dump-release": { readonly args: Record<never, never>; readonly result: null };
   /** Looks at version, rights and room; takes no lock and changes nothing. */
   "rights": { readonly args: Record<never, never>; readonly result: DatabaseRights };
+  /** Whether the live database is there. */
+  "exists": { readonly args: Record<never, never>; readonly result: boolean };
   "signatures": { readonly args: TableSelection; readonly result: Signatures };
   /** Takes the lock of installations and looks round. */
   "install-facts": {

@@ -72,7 +72,11 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     const sql = await ask(() => pool.reserve());
     return {
       query: (statement) => ask(() => sql.unsafe(statement) as PromiseLike<readonly Row[]>),
-      copyOut: async (statement) => heard(await ask(() => sql.unsafe(statement).readable())),
+      copyOut: async (statement) => {
+        const stream = heard(await ask(() => sql.unsafe(statement).readable()));
+        stream.once("end", () => socket.resume());
+        return stream;
+      },
       copyIn: async (statement) => heard(await ask(() => sql.unsafe(statement).writable())),
       end,
     };

@@ -14,7 +14,7 @@ import type { Signatures, TableSelection } from "./database_protocol.ts";
 import { schemaFingerprint } from "./database_schema.ts";
 
 /** Tables that change with calls and with the logins of agents: no configuration. */
-const HISTORY = [
+export const HISTORY_TABLES: readonly string[] = [
   "cel",
   "queue_log",
   "call_log",
@@ -33,7 +33,7 @@ export async function readSignatures(
 ): Promise<Signatures> {
   const tables = await userTables(query);
   const skipped = selectTables(tables, [...selection.localTables, ...selection.excludeTableData]);
-  const history = selectTables(tables, HISTORY);
+  const history = selectTables(tables, HISTORY_TABLES);
   const schema = JSON.stringify(await schemaFingerprint(query));
   const common = await scalar(
     query,
@@ -54,6 +54,7 @@ export async function readSignatures(
   const rows = counters.filter((row) => !skipped.has(String(row.name)));
   const configuration = rows.filter((row) => !history.has(String(row.name)));
   return {
+    schema: await digest([schema]),
     all: await digest([common, ...rows.map((row) => row.counters)]),
     configuration: await digest([common, ...configuration.map((row) => row.counters)]),
   };

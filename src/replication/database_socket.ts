@@ -75,6 +75,15 @@ export class ServerSocket {
     }
   }
 
+  /**
+   * Reads on. The client (postgres 3.4.9) stops reading while the rows of a `COPY … TO STDOUT` wait for their
+   * reader, and reads on when that asks for more; it forgets to when the last rows came at once with the
+   * word that they were the last. The answer to the next statement would then never be read.
+   */
+  resume(): void {
+    this.#socket?.resume();
+  }
+
   /** Waits for the end that the client has begun, then cuts what is left. Never rejects. */
   async end(): Promise<void> {
     const socket = this.#socket;

@@ -129,6 +129,7 @@ class Worker {
         return null;
       },
       "rights": (_, deadlineMs) => readRights(address, deadlineMs),
+      "exists": (_, deadlineMs) => install.exists(deadlineMs),
       "signatures": (args, deadlineMs) =>
         withSession({
           address,

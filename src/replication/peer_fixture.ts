@@ -137,6 +137,8 @@ export class Pair {
         },
         astdb: { path: this.at("shared/astdb.sqlite3"), everyMs: 600_000, onChange: true },
         database: null,
+        config: null,
+        hot: null,
         files: {
           everyMs: 600_000,
           paths: [this.at("shared/sounds"), this.at("shared/etc")],
@@ -174,6 +176,7 @@ export class Pair {
       peerAddresses: () => ["127.0.0.1"],
       mayRead: () => ({ ok: true, epoch: 1 }),
       database: null,
+      tables: null,
       ...change,
     });
   }

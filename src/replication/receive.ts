@@ -11,6 +11,7 @@ import type { Clock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
 import { takeInventory } from "./astdb_inventory.ts";
 import type { DatabaseSource } from "./database_port.ts";
+import type { TableSource } from "./tables_port.ts";
 import type { HostFacts } from "./host_facts.ts";
 import { parseReceiveCommand, type ReceiveVerb } from "./receive_command.ts";
 import { type ReceiveGate, RefusedError } from "./receive_gate.ts";
@@ -34,6 +35,8 @@ export interface ReceiveContext {
   readonly gate: ReceiveGate;
   /** Null: no database is configured here. */
   readonly database: DatabaseSource | null;
+  /** Null: no database is configured. */
+  readonly tables: TableSource | null;
   /** Finds what `facts` answers; the key proofs are made over `nonce`. */
   readonly facts: (nonce: string) => Promise<HostFacts>;
   /** Standard input; not touched by `rsync`, which inherits it. */

@@ -5,6 +5,9 @@
 import { join } from "node:path";
 import { systemClock } from "../os/clock.ts";
 import { writeAll } from "../os/write_all.ts";
+import { PostgresDatabase } from "./database.ts";
+import type { DatabaseSeams } from "./database_context.ts";
+import { PostgresTables } from "./database_tables.ts";
 import type { DatabaseSource } from "./database_port.ts";
 import { receive } from "./receive.ts";
 import type { Permission, ReceiveGate } from "./receive_gate.ts";
@@ -41,7 +44,7 @@ const gate: ReceiveGate = {
   },
 };
 
-const database: DatabaseSource = {
+const fake: DatabaseSource = {
   dump: () => Promise.reject(new Error("not in this test")),
   async install(
     { spoolFile, signal, confirm, onProgress },
@@ -58,6 +61,21 @@ const database: DatabaseSource = {
   },
   cleanupLeftovers: () => Promise.resolve(),
 };
+
+/** A real database, if the test wrote down how its worker is started. */
+function realSeams(): DatabaseSeams | null {
+  try {
+    const { self, workerEnv } = JSON.parse(Deno.readTextFileSync(join(home, "seams.json")));
+    return { self: (verb) => [...self, ...verb], workerEnv };
+  } catch {
+    return null;
+  }
+}
+
+const seams = realSeams();
+const { database: given } = config.replication;
+const database = seams === null ? fake : new PostgresDatabase(given, seams);
+const tables = seams === null ? null : new PostgresTables(given, seams);
 
 const ended = new AbortController();
 Deno.addSignalListener("SIGTERM", () => ended.abort(new Error("asked to end")));

@@ -21,12 +21,13 @@ import {
 import { readAstdbOrigin, writeAstdbOrigin } from "./astdb_origin.ts";
 import { astdbSignature } from "./astdb_read.ts";
 import { type PossibleLoss, possibleLoss } from "./loss.ts";
-import { sendDatabase } from "./send_database.ts";
+import { DatabaseSets } from "./database_sets.ts";
 import type { DatabaseSource } from "./database_port.ts";
 import { returnFiles, sendFiles } from "./files.ts";
 import type { OnProgress, SetProgress } from "./set_header.ts";
 import { type SetState, SetStates } from "./set_state.ts";
 import { type CopySet, SetRunner } from "./set_runner.ts";
+import type { TableSource } from "./tables_port.ts";
 import { RemoteError, Transport } from "./transport.ts";
 
 const TICK_MS = 1000;
@@ -37,6 +38,9 @@ const BULK_GAP_MS = 10_000;
 const FIRST_DELAY_MS: Readonly<Record<DataSetName, number>> = {
   astdb: 0,
   database: 5000,
+  // Behind the full copy, which comes first if the peer has none.
+  config: 6000,
+  hot: 6000,
   files: 5000,
 };
 
@@ -79,6 +83,8 @@ export interface ReplicatorOptions {
   readonly peerAddresses: () => readonly string[];
   readonly mayRead: () => MayRead;
   readonly database: DatabaseSource | null;
+  /** Single tables of it, and whether something changed; null: only the whole is copied. */
+  readonly tables: TableSource | null;
 }
 
 /** Copies the configured data sets. */
@@ -87,6 +93,7 @@ export class Replicator {
   readonly #states: SetStates;
   readonly #transport: Transport;
   readonly #runners: ReadonlyMap<DataSetName, SetRunner>;
+  readonly #databaseSets: DatabaseSets | null;
   readonly #loop = new AbortController();
   #looping: Promise<void> = Promise.resolve();
   #sourceEpoch: number | null = null;
@@ -106,6 +113,14 @@ export class Replicator {
       runDir,
       addresses: options.peerAddresses,
       clock,
+    });
+    const { database, tables } = options;
+    this.#databaseSets = database === null ? null : new DatabaseSets({
+      ...{ config, stateDir, clock, database, tables },
+      states: this.#states,
+      transport: this.#transport,
+      noteChange: (set) => this.#runners.get(set)?.noteChange(),
+      log: (level, message) => options.log(level, message, {}),
     });
     this.#runners = this.#makeRunners();
   }
@@ -149,6 +164,7 @@ export class Replicator {
   async stop(): Promise<void> {
     this.#loop.abort();
     await this.#looping;
+    await this.#databaseSets?.stop();
     await Promise.all([...this.#runners.values()].map((runner) => runner.stop()));
     await this.#transport.close();
   }
@@ -274,7 +290,10 @@ export class Replicator {
     const { config, clock } = this.#options;
     const copies: Readonly<Record<DataSetName, CopySet>> = {
       astdb: (options) => this.#copyAstdb(options),
-      database: (options) => this.#afterBulk(() => this.#copyDatabase(options), options.signal),
+      database: (options) => this.#bulkOf((sets) => sets.copyDatabase(options), options.signal),
+      // One after the other: rows that were put in place must not be undone by an older whole.
+      config: (options) => this.#bulkOf((sets) => sets.copyConfig(options), options.signal),
+      hot: (options) => this.#bulkOf((sets) => sets.copyHot(options), options.signal),
       files: (options) => this.#afterBulk(() => this.#copyFiles(options), options.signal),
     };
     const runners = DATA_SET_NAMES.filter((set) => this.#isSource(set)).map((set) => {
@@ -298,7 +317,8 @@ export class Replicator {
     const { role, replication } = this.#options.config;
     if (replication[set] === null) return false;
     if (set === "astdb") return true;
-    return role === "master" && (set !== "database" || this.#options.database !== null);
+    if (role === "slave" || set === "files") return role === "master";
+    return this.#options.database !== null && (set === "database" || this.#options.tables !== null);
   }
 
   #whyNoRunner(set: DataSetName): string {
@@ -334,6 +354,7 @@ export class Replicator {
     }
     if (may.epoch !== this.#sourceEpoch) await this.#becomeSource(may.epoch);
     this.#watchAstdb();
+    this.#databaseSets?.watch(may.epoch, this.#loop.signal);
     for (const runner of this.#runners.values()) runner.tick();
   }
 
@@ -362,13 +383,6 @@ export class Replicator {
     return sent;
   }
 
-  async #copyDatabase({ epoch, signal, onProgress }: Parameters<CopySet>[0]): ReturnType<CopySet> {
-    const { config, clock, database } = this.#options;
-    const transport = this.#transport;
-    const source = database!;
-    return await sendDatabase({ config, clock, transport, source, epoch, signal, onProgress });
-  }
-
   async #copyFiles(options: Parameters<CopySet>[0]): ReturnType<CopySet> {
     const { config, clock } = this.#options;
     const snapshotWallMs = Math.floor(clock.wallMs());
@@ -376,6 +390,11 @@ export class Replicator {
     const { epoch } = options;
     const { size, sha256 } = result;
     return { epoch, origin: config.role, snapshotWallMs, size, sha256 };
+  }
+
+  async #bulkOf<T>(work: (sets: DatabaseSets) => Promise<T>, signal: AbortSignal): Promise<T> {
+    const sets = this.#databaseSets!;
+    return await this.#afterBulk(() => work(sets), signal);
   }
 
   async #afterBulk<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
@@ -394,7 +413,8 @@ export class Replicator {
 
   #ageMs(state: SetState): number | null {
     if (state.lastSuccessWallMs === null) return null;
-    const takenMs = state.lastSuccessWallMs - (state.durationMs ?? 0);
+    const copiedMs = state.lastSuccessWallMs - (state.durationMs ?? 0);
+    const takenMs = Math.max(copiedMs, state.checkedWallMs ?? 0);
     return Math.max(0, this.#options.clock.wallMs() - takenMs);
   }
 
@@ -402,7 +422,7 @@ export class Replicator {
     const { log } = this.#options;
     const { set, size, durationMs, sha256 } = state;
     if (error === null) {
-      const level = set === "astdb" ? "debug" : "info";
+      const level = set === "database" || set === "files" ? "info" : "debug";
       log(level, `The ${set} is copied to the peer`, { set, size, durationMs, sha256 });
     } else {
       const why = messageOf(error);

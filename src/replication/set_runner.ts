@@ -11,14 +11,24 @@ import { due, nextStartMs, type ScheduleInput } from "./schedule.ts";
 import type { OnProgress, SetProgress } from "./set_header.ts";
 import type { SetState, SetStates, SetSuccess } from "./set_state.ts";
 
+/** What became of a copy. */
+export type CopyOutcome =
+  | Omit<SetSuccess, "durationMs">
+  /** The peer has it already: nothing changed since the last good copy, up to this moment. */
+  | { readonly unchangedWallMs: number }
+  /** It waits for the copy of another set: no success, and no failure. */
+  | { readonly waits: string };
+
 /** How one copy is made. */
 export type CopySet = (options: {
   readonly epoch: number;
   readonly signal: AbortSignal;
   readonly onProgress: OnProgress;
+  /** Somebody asked for it: it is made also if nothing changed. */
+  readonly asked: boolean;
   /** See `SendFilesOptions`. */
   readonly allowMassDeletion: boolean;
-}) => Promise<Omit<SetSuccess, "durationMs">>;
+}) => Promise<CopyOutcome>;
 
 /** Settings of {@linkcode SetRunner}. */
 export interface SetRunnerOptions {
@@ -109,7 +119,8 @@ export class SetRunner {
   tick(): void {
     if (this.#source === null || this.#running !== null) return;
     const nowMs = this.#options.clock.nowMs();
-    if (due({ ...this.#schedule(this.#source), nowMs })) this.#start(this.#source.epoch, false);
+    if (!due({ ...this.#schedule(this.#source), nowMs })) return;
+    this.#start({ epoch: this.#source.epoch, asked: false, allowMassDeletion: false });
   }
 
   /**
@@ -126,7 +137,8 @@ export class SetRunner {
     options.signal.throwIfAborted();
     await this.#untilOlderEnds(options.signal);
     const joined = this.#running !== null;
-    const running = this.#running ?? this.#start(options.epoch, options.allowMassDeletion);
+    const { epoch, allowMassDeletion } = options;
+    const running = this.#running ?? this.#start({ epoch, asked: true, allowMassDeletion });
     running.listeners.add(options.onProgress);
     const gaveUp = Promise.withResolvers<never>();
     const onAbort = (): void => {
@@ -181,7 +193,9 @@ export class SetRunner {
     };
   }
 
-  #start(epoch: number, allowMassDeletion: boolean): ActiveCopy {
+  #start(
+    given: Pick<Parameters<CopySet>[0], "epoch" | "asked" | "allowMassDeletion">,
+  ): ActiveCopy {
     const abort = new AbortController();
     const listeners = new Set<OnProgress>();
     const startedMs = this.#options.clock.nowMs();
@@ -193,7 +207,7 @@ export class SetRunner {
       for (const listener of listeners) listener(progress);
     };
     const work = Promise.resolve().then(() =>
-      this.#options.copy({ epoch, signal: abort.signal, onProgress, allowMassDeletion })
+      this.#options.copy({ ...given, signal: abort.signal, onProgress })
     );
     const done = this.#finish(work, { startedMs, changedBefore }).finally(() => {
       this.#running = null;
@@ -212,14 +226,20 @@ export class SetRunner {
   }
 
   async #finish(
-    work: Promise<Omit<SetSuccess, "durationMs">>,
+    work: Promise<CopyOutcome>,
     begin: { readonly startedMs: number; readonly changedBefore: number | null },
   ): Promise<SetState> {
     const { clock, states, onEnd } = this.#options;
     try {
       const facts = await work;
+      if ("waits" in facts) return states.read(this.set, "sent");
       const durationMs = clock.nowMs() - begin.startedMs;
       this.#failures = 0;
+      if ("unchangedWallMs" in facts) {
+        const state = await states.unchanged(this.set, "sent", facts.unchangedWallMs);
+        onEnd(state, null);
+        return state;
+      }
       this.#lastDurationMs = durationMs;
       const { epoch, origin, snapshotWallMs, size, sha256 } = facts;
       const success = { epoch, origin, snapshotWallMs, size, sha256, durationMs };

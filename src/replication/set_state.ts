@@ -31,13 +31,18 @@ export interface SetState {
   readonly durationMs: number | null;
   /** When the last good copy ended, on this host's wall clock. */
   readonly lastSuccessWallMs: number | null;
+  /**
+   * When the source last proved that nothing had changed since that copy, on this host's wall clock; null:
+   * not since the copy.
+   */
+  readonly checkedWallMs: number | null;
   /** Why the last attempt failed; null when it succeeded. */
   readonly lastError: string | null;
   readonly lastErrorWallMs: number | null;
 }
 
 const nullableNumber = z.number().nullable();
-const setStateSchema: z.ZodType<SetState> = z.object({
+const setStateSchema: z.ZodType<SetState, unknown> = z.object({
   set: z.enum(DATA_SET_NAMES),
   direction: z.enum(["sent", "received"]),
   snapshotWallMs: nullableNumber,
@@ -47,6 +52,8 @@ const setStateSchema: z.ZodType<SetState> = z.object({
   sha256: z.string().nullable(),
   durationMs: nullableNumber,
   lastSuccessWallMs: nullableNumber,
+  // Not in files of versions before.
+  checkedWallMs: nullableNumber.default(null),
   lastError: z.string().nullable(),
   lastErrorWallMs: nullableNumber,
 });
@@ -63,6 +70,7 @@ export function emptySetState(set: DataSetName, direction: SetDirection): SetSta
     sha256: null,
     durationMs: null,
     lastSuccessWallMs: null,
+    checkedWallMs: null,
     lastError: null,
     lastErrorWallMs: null,
   };
@@ -115,6 +123,20 @@ export class SetStates {
       ...emptySetState(set, direction),
       ...success,
       lastSuccessWallMs: wallMs,
+    });
+  }
+
+  /**
+   * Remembers that at `wallMs` nothing had changed since the last good copy: it is as good as a copy of
+   * that moment.
+   */
+  async unchanged(set: DataSetName, direction: SetDirection, wallMs: number): Promise<SetState> {
+    const before = this.read(set, direction);
+    return await this.#write({
+      ...before,
+      checkedWallMs: wallMs,
+      lastError: null,
+      lastErrorWallMs: null,
     });
   }
 

@@ -20,10 +20,12 @@ import {
 } from "./set_header.ts";
 import type { IncomingSet } from "./stream.ts";
 
-/** How many generations of each set are kept. */
+/** How many generations of each set are kept; single tables and files go straight to their place. */
 export const GENERATIONS_KEPT: Readonly<Record<DataSetName, number>> = {
   astdb: 5,
   database: 1,
+  config: 0,
+  hot: 0,
   files: 1,
 };
 

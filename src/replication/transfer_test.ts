@@ -17,6 +17,10 @@ const DATABASE = {
   everyMs: 600_000,
   localTables: [],
   excludeTableData: [],
+  onChange: true,
+  delta: false,
+  hotTables: [],
+  hotEveryMs: 60_000,
 };
 
 /** A source whose dump is what the test says. */

@@ -9,6 +9,7 @@ import type { Clock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
 import { getLog } from "../os/log.ts";
 import { PostgresDatabase } from "../replication/database.ts";
+import { PostgresTables } from "../replication/database_tables.ts";
 import { Replicator } from "../replication/replicator.ts";
 import { mayRead } from "./data_sets.ts";
 import type { Node } from "./node.ts";
@@ -37,6 +38,7 @@ export function createReplicator({ config, paths, clock, node }: {
     peerAddresses: () => node()?.links.peerAddresses() ?? [],
     mayRead: () => mayRead(node()?.loop.last ?? null),
     database: database === null ? null : new PostgresDatabase(database),
+    tables: database === null ? null : new PostgresTables(database),
   });
 }
 

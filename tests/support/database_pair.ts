@@ -5,6 +5,7 @@
  */
 
 import { PostgresDatabase } from "../../src/replication/database.ts";
+import { PostgresTables } from "../../src/replication/database_tables.ts";
 import type { DatabaseSeams } from "../../src/replication/database_context.ts";
 import type { DatabaseDump } from "../../src/replication/database_port.ts";
 import { openSession, type Session } from "../../src/replication/database_session.ts";
@@ -13,6 +14,9 @@ import type { DatabaseConfig } from "../../src/config/types.ts";
 import { sourceSeams } from "./database_seams.ts";
 import { TestCluster } from "./postgres.ts";
 import { createXivoDatabase, XIVO_LOCAL_TABLES } from "./xivo_database.ts";
+
+/** `hot_tables` of both hosts. */
+const HOT_TABLES = ["queuemember", "userfeatures"];
 
 /** Everything waits at most this long, in milliseconds. */
 export const TEST_DEADLINE_MS = 60_000;
@@ -25,6 +29,14 @@ export interface DatabaseHost {
   readonly cluster: TestCluster;
   /** `options` replace parts of the configuration or the seams. */
   source(options?: Partial<DatabaseConfig>, seams?: DatabaseSeams): PostgresDatabase;
+  /** The same for single tables. */
+  tables(options?: Partial<DatabaseConfig>): PostgresTables;
+  /** Configuration and seams, for a process of its own. */
+  readonly config: DatabaseConfig;
+  readonly seams: {
+    readonly self: readonly string[];
+    readonly workerEnv: Readonly<Record<string, string>>;
+  };
   /** Hash of all rows of every table, sequence and large object, by name. */
   contents(database?: string): Promise<Record<string, string>>;
   /** Names of the databases, without PostgreSQL's own. */
@@ -138,11 +150,18 @@ async function host(
     everyMs: 3_600_000,
     localTables: XIVO_LOCAL_TABLES,
     excludeTableData: [],
+    onChange: true,
+    delta: true,
+    hotTables: HOT_TABLES,
+    hotEveryMs: 60_000,
   };
   return {
     cluster,
     source: (parts = {}, more = {}) =>
       new PostgresDatabase({ ...config, ...parts }, { ...seams, ...more }),
+    tables: (parts = {}) => new PostgresTables({ ...config, ...parts }, seams),
+    config,
+    seams: { self: seams.self?.([]) ?? [], workerEnv: seams.workerEnv ?? {} },
     installer: (spoolFile) => {
       const main = new URL("./database_install_main.ts", import.meta.url).pathname;
       const { workerEnv } = seams;

@@ -1,9 +1,12 @@
 /**
- * Entry of the database worker when it is run from source by a test: what `relais database-worker` does.
+ * Entry of the database worker when it is run from source by a test: what `relais database-worker` and
+ * `relais database-tables` do.
  *
  * @module
  */
 
 import { databaseWorkerMain } from "../../src/replication/database_worker.ts";
+import { tablesMain } from "../../src/replication/tables_worker.ts";
 
-Deno.exit(await databaseWorkerMain(Deno.args.slice(1)));
+const main = Deno.args[0] === "database-tables" ? tablesMain : databaseWorkerMain;
+Deno.exit(await main(Deno.args.slice(1)));
