@@ -165,5 +165,7 @@ export const REPLICATION_DEFAULTS = {
   databaseEvery: "1h",
   /** Opens the local socket by peer authentication. */
   databaseOsUser: "postgres",
+  /** Bytes per second, before compression: at this pace the PBX is as fast as without a copy. */
+  databasePace: 20_000_000,
   filesEvery: "1h",
 } as const;

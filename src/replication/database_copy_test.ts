@@ -154,7 +154,6 @@ Deno.test("PostgresDatabase copies a whole database into a standby", async (t) =
     assert.deepEqual(phases, ["restore", "analyze", "verify", "swap"]);
     const last = seen.findLast((progress) => progress.phase === "restore");
     assert.ok(last !== undefined && last.bytes > 0);
-    assert.equal(last.bytes, last.totalBytes);
   });
 
   await t.step("dump() leaves the rows of excluded tables out, with their parts", async () => {

@@ -11,6 +11,7 @@ import { conninfo, toolEnvironment } from "./database_connection.ts";
 import type { DatabaseContext } from "./database_context.ts";
 import type { Manifest } from "./database_manifest.ts";
 import { openPayload } from "./database_payload.ts";
+import type { OpenPayload } from "./database_payload.ts";
 import { startPipeline } from "./database_pipeline.ts";
 import type { Pipeline } from "./database_pipeline.ts";
 import type { DatabaseInstallOptions } from "./database_port.ts";
@@ -63,22 +64,24 @@ export async function installDatabase(
 ): Promise<{ readonly detail: SetDetail }> {
   const worker = DatabaseWorker.start(await context.worker());
   let created = false;
+  let payload: OpenPayload | null = null;
   try {
-    const payload = await openPayload(options.spoolFile);
-    try {
-      const { manifest } = payload;
-      const facts = await preflight(context, { worker, manifest, signal: options.signal });
-      created = true;
-      await worker.request("create-new", {
-        locale: manifest.locale,
-        owner: manifest.properties.owner,
-      }, { deadlineMs: CREATE_DEADLINE_MS, signal: options.signal });
-      await restore(context, { options, facts, payload });
-      return await finish(context, { worker, manifest, facts, options });
-    } finally {
-      payload.close();
-    }
+    options.whole.catch(() => {}); // Awaited below; it may reject long before.
+    payload = await openPayload(options.payload);
+    const { manifest } = payload;
+    const facts = await preflight(context, { worker, manifest, signal: options.signal });
+    created = true;
+    await worker.request("create-new", {
+      locale: manifest.locale,
+      owner: manifest.properties.owner,
+    }, { deadlineMs: CREATE_DEADLINE_MS, signal: options.signal });
+    await restore(context, { options, facts, payload });
+    // pg_restore ends well with whatever a sound archive holds: only this says that it is what was sent.
+    await options.whole;
+    await analyze(context, { options, facts });
+    return await finish(context, { worker, manifest, facts, options });
   } catch (error) {
+    await payload?.cancel(error);
     if (created) await dropNew(context, worker);
     throw error;
   } finally {
@@ -112,7 +115,7 @@ async function restore(
   given: {
     readonly options: DatabaseInstallOptions;
     readonly facts: InstallFacts;
-    readonly payload: Awaited<ReturnType<typeof openPayload>>;
+    readonly payload: OpenPayload;
   },
 ): Promise<void> {
   const { options, payload } = given;
@@ -122,14 +125,13 @@ async function restore(
   const tools = {
     zstd: await context.findTool("zstd"),
     pgRestore: await context.findTool("pg_restore", version),
-    vacuumdb: await context.findTool("vacuumdb", version),
   };
   const env = toolEnvironment({ address, appName: "relais-restore", pgOptions: RESTORE_OPTIONS });
   const user = await context.user();
-  const input = payload.dump((bytes, totalBytes) =>
-    options.onProgress({ phase: "restore", bytes, totalBytes })
+  const input = payload.dump((bytes) =>
+    options.onProgress({ phase: "restore", bytes, totalBytes: null })
   );
-  await drained(startPipeline({
+  const pipeline = startPipeline({
     stages: [
       { argv: [tools.zstd, "-d", "-q", "-c"], env },
       { argv: [tools.pgRestore, "--exit-on-error", "--no-tablespaces", "-d", database], env },
@@ -137,11 +139,29 @@ async function restore(
     user,
     input,
     signal: deadline(options.signal, RESTORE_DEADLINE_MS),
-  }));
+  });
+  try {
+    await drained(pipeline);
+  } catch (error) {
+    // A stream that was cut makes the programs fail: it is the cause, not what they say of it.
+    throw payload.failure() ?? error;
+  }
+}
+
+/** Statistics of the new database; without them the first calls after the swap would be slow. */
+async function analyze(
+  context: DatabaseContext,
+  given: { readonly options: DatabaseInstallOptions; readonly facts: InstallFacts },
+): Promise<void> {
+  const { options, facts } = given;
+  const { address } = context;
+  const database = conninfo(newDatabaseName(address.database));
+  const vacuumdb = await context.findTool("vacuumdb", facts.serverVersionNum);
+  const env = toolEnvironment({ address, appName: "relais-restore", pgOptions: RESTORE_OPTIONS });
   options.onProgress({ phase: "analyze", bytes: 0, totalBytes: null });
   await drained(startPipeline({
-    stages: [{ argv: [tools.vacuumdb, "-q", "-Z", "-j2", "-d", database], env }],
-    user,
+    stages: [{ argv: [vacuumdb, "-q", "-Z", "-j2", "-d", database], env }],
+    user: await context.user(),
     signal: deadline(options.signal, ANALYZE_DEADLINE_MS),
   }));
 }

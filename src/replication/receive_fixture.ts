@@ -44,10 +44,11 @@ const gate: ReceiveGate = {
 const database: DatabaseSource = {
   dump: () => Promise.reject(new Error("not in this test")),
   async install(
-    { spoolFile, signal, confirm, onProgress },
+    { payload, whole, signal, confirm, onProgress },
   ): Promise<{ readonly detail: { readonly tables: number } }> {
     onProgress({ phase: "restore", bytes: 0, totalBytes: null });
-    const text = await Deno.readTextFile(spoolFile);
+    const text = await new Response(payload).text();
+    await whole;
     if (text.startsWith("slow")) {
       note("restoring");
       await systemClock.sleep(60_000, signal);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { join } from "node:path";
 import { z } from "zod";
 import type { DataSetName } from "../core/types.ts";
 import { messageOf } from "../os/errors.ts";
@@ -22,10 +23,6 @@ import { type IncomingSet, readSetStream } from "./stream.ts";
 
 /** The sender hears something at least this often, in milliseconds. */
 const SAY_EVERY_MS = 5000;
-const MAX_BYTES: Readonly<Record<"astdb" | "database", number>> = {
-  astdb: MAX_ASTDB_BYTES,
-  database: 2 ** 40,
-};
 const MAX_SUMMARY_BYTES = 65_536;
 
 /** Payload of the stream `files`: what the sender found, after rsync has copied. */
@@ -126,25 +123,38 @@ async function take(
   onProgress: OnProgress,
 ): Promise<PutResult> {
   if (set === "files") return await takeFileSummary(incoming, context, onProgress);
-  const { clock, signal, stateDir, database } = context;
+  const { clock, signal, stateDir } = context;
+  if (set === "database") return await takeDatabase(incoming, context, onProgress);
   const generation = await new Spool(stateDir, set).receive(incoming, {
     wallMs: () => clock.wallMs(),
-    maxBytes: MAX_BYTES[set],
+    maxBytes: MAX_ASTDB_BYTES,
     signal,
     onProgress,
-    ...(set === "astdb" ? { inspect: inspectAstdb } : {}),
+    inspect: inspectAstdb,
   });
-  const { header, trailer, path } = generation;
-  if (set === "astdb") return { ...trailer, detail: {} };
+  return { ...generation.trailer, detail: {} };
+}
+
+/** Restores while the bytes arrive: nothing rests on the disk but the new database. */
+async function takeDatabase(
+  incoming: IncomingSet,
+  context: ReceiveContext,
+  onProgress: OnProgress,
+): Promise<PutResult> {
+  const { database, signal, stateDir } = context;
+  const { header, payload, done } = incoming;
   if (database === null) throw new RefusedError("Cannot restore as no database is configured here");
+  // Earlier versions kept the last dump, as large as the database compressed.
+  await Deno.remove(join(stateDir, "spool", "database"), { recursive: true }).catch(() => {});
   const { detail } = await database.install({
-    spoolFile: path,
+    payload,
+    whole: done,
     detail: header.detail,
     signal,
     onProgress,
     confirm: () => askGate(context.gate, "confirm", header),
   });
-  return { ...trailer, detail };
+  return { ...await done, detail };
 }
 
 /**
