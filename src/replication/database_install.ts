@@ -17,7 +17,7 @@ import type { Pipeline } from "./database_pipeline.ts";
 import type { DatabaseInstallOptions } from "./database_port.ts";
 import { copyDifferences, preflightProblems, propertyDifferences } from "./database_proof.ts";
 import { newDatabaseName } from "./database_protocol.ts";
-import type { InstallFacts } from "./database_protocol.ts";
+import type { Inspection, InstallFacts } from "./database_protocol.ts";
 import type { SetDetail } from "./set_header.ts";
 import { majorVersion } from "./database_tools.ts";
 
@@ -78,8 +78,23 @@ export async function installDatabase(
     await restore(context, { options, facts, payload });
     // pg_restore ends well with whatever a sound archive holds: only this says that it is what was sent.
     await options.whole;
-    await analyze(context, { options, facts });
-    return await finish(context, { worker, manifest, facts, options });
+    // Both read all of it: together they take the time of one.
+    const [inspected, analyzed] = await Promise.allSettled([
+      worker.request("inspect-new", { excluded: manifest.excluded }, {
+        deadlineMs: INSPECT_DEADLINE_MS,
+        signal: options.signal,
+      }),
+      analyze(context, { options, facts }),
+    ]);
+    if (analyzed.status === "rejected") throw analyzed.reason;
+    if (inspected.status === "rejected") throw inspected.reason;
+    return await finish(context, {
+      worker,
+      manifest,
+      facts,
+      options,
+      inspection: inspected.value,
+    });
   } catch (error) {
     await payload?.cancel(error);
     if (created) await dropNew(context, worker);
@@ -174,17 +189,13 @@ async function finish(
     readonly manifest: Manifest;
     readonly facts: InstallFacts;
     readonly options: DatabaseInstallOptions;
+    readonly inspection: Inspection;
   },
 ): Promise<{ readonly detail: SetDetail }> {
-  const { worker, manifest, facts } = given;
+  const { worker, manifest, facts, inspection } = given;
   const { signal, onProgress, confirm } = given.options;
   const { database } = context.address;
   onProgress({ phase: "verify", bytes: 0, totalBytes: null });
-  const excluded = manifest.excluded;
-  const inspection = await worker.request("inspect-new", { excluded }, {
-    deadlineMs: INSPECT_DEADLINE_MS,
-    signal,
-  });
   const sameMajor =
     majorVersion(facts.serverVersionNum) === majorVersion(manifest.serverVersionNum);
   const local = await worker.request("carry-local", { localTables: context.config.localTables }, {
@@ -207,6 +218,8 @@ async function finish(
   onProgress({ phase: "swap", bytes: 0, totalBytes: null });
   // Not with the signal: a swap is done or not done, never broken off.
   const { swapMs } = await worker.request("swap", {}, { deadlineMs: SWAP_DEADLINE_MS });
+  // The new one is live; freeing the old one's disk takes as long as the disk needs.
+  onProgress({ phase: "drop", bytes: 0, totalBytes: null });
   const counts = Object.values(inspection.rows);
   return {
     detail: {

@@ -11,7 +11,10 @@ import type { DatabasePair } from "./database_pair.ts";
 
 /** A finished copy. */
 export interface Transfer {
+  /** Until both processes had ended. */
   readonly ms: number;
+  /** Until the new database was live; what follows is the drop of the old one. */
+  readonly liveMs: number;
   /** Bytes on the wire. */
   readonly size: number;
   /** When each phase of the receiver began, in milliseconds of its life; facts of the installation. */
@@ -56,10 +59,13 @@ export async function transferDatabase(
   if (sent.status === "rejected") throw sent.reason;
   if (arrived.status === "rejected") throw arrived.reason;
   const facts = lines.trim().split("\n").map((line) => JSON.parse(line));
+  const phases = Object.fromEntries(facts.map(({ phase, atMs }) => [phase ?? "done", atMs]));
+  const ms = performance.now() - from;
   return {
-    ms: performance.now() - from,
+    ms,
+    liveMs: ms - (phases.done - phases.drop),
     size: sent.value.size,
-    phases: Object.fromEntries(facts.map(({ phase, atMs }) => [phase ?? "done", atMs])),
+    phases,
     detail: facts.at(-1)?.detail ?? {},
   };
 
