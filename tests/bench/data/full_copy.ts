@@ -69,10 +69,10 @@ export async function fullCopy(
   for (let round = 1; round <= ROUNDS; round++) {
     series.bareZstd.push(await barePipe(pair, { zstd: true }));
     series.fast.push(
-      (last = await transferDatabase(pair, { signal, paceBytesPerSecond: null })).ms,
+      (last = await transferDatabase(pair, { signal, paceBytesPerSecond: null })).liveMs,
     );
     series.bare.push(await barePipe(pair, { zstd: false }));
-    series.paced.push((await transferDatabase(pair, { signal })).ms);
+    series.paced.push((await transferDatabase(pair, { signal })).liveMs);
     const { fast, paced, bare, bareZstd } = series;
     say(
       `round ${round}: pipe with zstd ${s(bareZstd.at(-1))}, copy ${s(fast.at(-1))}; ` +
@@ -106,7 +106,7 @@ export async function fullCopy(
     writer_throughput_ratio: writers[0]!.ratio,
     full_copy: {
       how: `${ROWS} call records, ${mb(databaseBytes)} (${mb(tableBytes)} without indexes); ` +
-        `median of ${ROUNDS} rounds, side by side: everything from the start of both processes to the ` +
+        `median of ${ROUNDS} rounds, side by side: everything from the start of both processes until the new database is live (its drop of the old one follows, drop_ms): the ` +
         'swapped, analyzed and proved database, pace = "0", against pg_dump -Fc -Z0 | zstd -1 | zstd -d | ' +
         "pg_restore into an empty database, without statistics, proof and swap; fsync on; " +
         `writers: pgbench, ${CLIENTS} clients, ${OFFERED} transactions per second offered, ` +
@@ -121,6 +121,7 @@ export async function fullCopy(
       ratio_at_default_pace: round2(of(series.paced) / of(series.bareZstd)),
       phases_ms: last?.phases ?? {},
       swap_ms: last?.detail.swap_ms ?? null,
+      drop_ms: last === undefined ? null : last.phases.done! - last.phases.drop!,
       wire_bytes: last?.size ?? null,
       writers,
     },
