@@ -6,6 +6,7 @@
  */
 
 import { messageOf } from "../os/errors.ts";
+import { TableCount } from "./database_tables.ts";
 import { DatabaseWorker } from "./database_client.ts";
 import { conninfo, toolEnvironment } from "./database_connection.ts";
 import type { DatabaseContext } from "./database_context.ts";
@@ -143,13 +144,21 @@ async function restore(
   };
   const env = toolEnvironment({ address, appName: "relais-restore", pgOptions: RESTORE_OPTIONS });
   const user = await context.user();
+  const tables = new TableCount(Object.keys(payload.manifest.rows).length);
   const input = payload.dump((bytes) =>
-    options.onProgress({ phase: "restore", bytes, totalBytes: null })
+    options.onProgress({ phase: "restore", bytes, totalBytes: null, ...tables.progress })
   );
   const pipeline = startPipeline({
     stages: [
       { argv: [tools.zstd, "-d", "-q", "-c"], env },
-      { argv: [tools.pgRestore, "--exit-on-error", "--no-tablespaces", "-d", database], env },
+      {
+        argv: [
+          ...[tools.pgRestore, "--exit-on-error", "--verbose", "--no-tablespaces"],
+          ...["-d", database],
+        ],
+        env,
+        onErrorLine: (line) => tables.hear(line),
+      },
     ],
     user,
     input,

@@ -25,6 +25,8 @@ export interface Stage {
   readonly argv: readonly string[];
   /** Its whole environment. */
   readonly env: Readonly<Record<string, string>>;
+  /** Hears each line of the program's error output; true: it is no error and is not kept. */
+  readonly onErrorLine?: (line: string) => boolean;
 }
 
 /** Options of {@linkcode startPipeline}. */
@@ -129,7 +131,9 @@ async function finish(
   }
   options.signal.addEventListener("abort", onAbort, { once: true });
   if (options.signal.aborted) onAbort();
-  const said = children.map((child) => readText(child.stderr));
+  const said = children.map((child, index) =>
+    readText(child.stderr, options.stages[index]?.onErrorLine)
+  );
   const statuses = await Promise.all(children.map((child) => child.status));
   options.signal.removeEventListener("abort", onAbort);
   const links = await Promise.allSettled(running.links);
@@ -195,14 +199,26 @@ async function pump(
   }
 }
 
-async function readText(stream: ReadableStream<Uint8Array>): Promise<string> {
+async function readText(
+  stream: ReadableStream<Uint8Array>,
+  onErrorLine: (line: string) => boolean = () => false,
+): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
+  /** A line that has not ended yet. */
+  let begun = "";
+  const keep = (part: string): void => {
+    if (text.length < MAX_STDERR_BYTES) text += part;
+  };
   try {
     for await (const chunk of stream) {
-      const part = decoder.decode(chunk, { stream: true });
-      if (text.length < MAX_STDERR_BYTES) text += part;
+      const lines = (begun + decoder.decode(chunk, { stream: true })).split("\n");
+      begun = lines.pop()!.slice(0, MAX_STDERR_BYTES);
+      for (const line of lines) {
+        if (!onErrorLine(line)) keep(`${line}\n`);
+      }
     }
+    keep(begun);
   } catch (error) {
     // Nobody awaits this until the program has ended: unheard, it would end the daemon.
     text += ` (the rest could not be read: ${String(error)})`;
