@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup build deb repo check test test-unit test-netns test-packaging test-lab lab lab-down
-.PHONY: demo demo-figures fmt clean
+.PHONY: demo demo-figures bench-data fmt clean
 MAKEFLAGS += --no-print-directory
 
 T := packaging/toolchain
@@ -57,6 +57,9 @@ demo: build ## Two hosts, one dies, the telephones stay (root; KEEP=1 leaves it 
 
 demo-figures: build ## Measure the outages, write dist/results/demo.json (root)
 	@$(DENO) run -A tests/demo/figures.ts
+
+bench-data: setup ## Measure copies of data, write dist/results/data.json (root; SECTIONS="cuts" runs some)
+	@SECTIONS="$(SECTIONS)" $(DENO) run -A tests/bench/data/main.ts
 
 fmt: setup ## Format all files
 	@$(DENO) fmt

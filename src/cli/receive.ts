@@ -13,7 +13,7 @@ import { messageOf } from "../os/errors.ts";
 import { systemClock } from "../os/clock.ts";
 import { writeAll } from "../os/write_all.ts";
 import { PostgresDatabase } from "../replication/database.ts";
-import { PostgresTables } from "../replication/database_tables.ts";
+import { PostgresTables } from "../replication/postgres_tables.ts";
 import { receive } from "../replication/receive.ts";
 import type { HostFacts } from "../replication/host_facts.ts";
 import type { Permission, ReceiveGate } from "../replication/receive_gate.ts";

@@ -207,6 +207,22 @@ export function duration(bounds: {
   }, rule).transform((given) => parseDuration(given) ?? 0);
 }
 
+const SIZE_BYTES: Readonly<Record<string, number>> = {
+  kB: 1e3,
+  KiB: 2 ** 10,
+  MB: 1e6,
+  MiB: 2 ** 20,
+  GB: 1e9,
+  GiB: 2 ** 30,
+};
+
+/** Bytes of `500kB`, `20MB` (10^6), `20MiB` (2^20) or `1GB`; null when it is not such a text. */
+export function parseSize(text: string): number | null {
+  const match = /^([1-9][0-9]{0,5})(kB|KiB|MB|MiB|GB|GiB)$/.exec(text);
+  const unit = SIZE_BYTES[match?.[2] ?? ""];
+  return match === null || unit === undefined ? null : Number(match[1]) * unit;
+}
+
 /** The shortest text that {@linkcode parseDuration} reads as `ms`. */
 export function formatDuration(ms: number): string {
   for (const unit of ["d", "h", "m", "s"]) {

@@ -97,6 +97,7 @@ function readDatabase(
     ...place,
     osUser: typed.os_user ?? DEFAULTS.databaseOsUser,
     everyMs: typed.every ?? durationOf(DEFAULTS.databaseEvery),
+    paceBytesPerSecond: typed.pace === undefined ? DEFAULTS.databasePace : typed.pace,
     localTables: typed.local_tables ?? preset?.localTables ?? [],
     excludeTableData: typed.exclude_table_data ?? preset?.excludeTableData ?? [],
     onChange: typed.on_change ?? DEFAULTS.databaseOnChange,

@@ -396,6 +396,15 @@ Deno.test("parseConfig() judges the database URL", () => {
   refused(url("postgresql:///a/b"), /url: must end in the name/);
   refused(url("postgresql:///postgres"), /url: must not be the server's own database/);
   refused(url("mysql:///asterisk"), /url: must be a URL/);
+  const paced = (pace: string): string =>
+    `${HEAD}${NET}[replication.database]\nurl = "postgresql:///asterisk"\npace = ${pace}`;
+  for (const pace of ['"20"', '"99kB"', '"-1MB"', '"20mb"', '"20MB/s"', '""', "20", '"00"']) {
+    refused(paced(pace), /pace: must be bytes per second such as "20MB"/);
+  }
+  for (const [pace, bytes] of [["0", null], ["100kB", 1e5], ["20MiB", 20 * 2 ** 20]] as const) {
+    const { database } = parseConfig(paced(`"${pace}"`)).replication;
+    assert.equal(database?.paceBytesPerSecond, bytes, pace);
+  }
   refused(
     `${HEAD}${NET}[replication.database]\nlocal_tables = ["a;b"]\nexclude_table_data = ["c d"]`,
     /local_tables\[0\]: must be the name of a table/,

@@ -16,6 +16,7 @@ import {
   integer,
   ipAddress,
   listOf,
+  parseSize,
   text,
   word,
 } from "./fields.ts";
@@ -184,6 +185,11 @@ export const ASTDB_SHAPE = {
   on_change: flag().optional(),
 } as const;
 
+const paceRule =
+  'must be bytes per second such as "20MB" or "20MiB", at least "100kB", or "0" for none';
+/** Slower than this, a dump would hold its snapshot for days. */
+const LEAST_PACE = 100_000;
+
 const tableRule = "must be the name of a table, with its schema if it is not public";
 const tablePatternRule = "must be a table name or a pattern with * and ?";
 
@@ -193,6 +199,10 @@ export const DATABASE_SHAPE = {
   url: z.string({ error: 'must be a URL such as "postgresql:///asterisk"' }).optional(),
   os_user: userName.optional(),
   every: duration(BOUNDS.copyEveryMs).optional(),
+  pace: z.string({ error: paceRule }).refine(
+    (given) => given === "0" || (parseSize(given) ?? 0) >= LEAST_PACE,
+    paceRule,
+  ).transform((given) => given === "0" ? null : parseSize(given)).optional(),
   local_tables: listOf(
     text(tableRule, /^[A-Za-z_][A-Za-z0-9_$]{0,62}(\.[A-Za-z_][A-Za-z0-9_$]{0,62})?$/),
     { what: "tables", max: LIMITS.tables },

@@ -149,6 +149,8 @@ export interface DatabaseConfig {
   /** System user whose peer authentication opens the local socket. */
   readonly osUser: string;
   readonly everyMs: number;
+  /** Most bytes per second read from pg_dump; null: no limit; absent: `REPLICATION_DEFAULTS.databasePace`. */
+  readonly paceBytesPerSecond?: number | null;
   /** Tables (`schema.table` or `table`) that stay each host's own across a copy. */
   readonly localTables: readonly string[];
   /** Tables whose rows are not copied (history). Patterns as in `pg_dump --exclude-table-data`. */

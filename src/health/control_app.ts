@@ -39,6 +39,11 @@ export const SyncProgress = z.object({
   /** Bytes done in this phase. */
   bytes: z.number(),
   totalBytes: z.number().nullable(),
+  tablesDone: z.number().optional(),
+  tablesTotal: z.number().optional(),
+  bytesPerSecond: z.number().nullish(),
+  /** An estimate of the rest of this phase. */
+  remainingMs: z.number().nullish(),
 });
 /** See the schema of the same name. */
 export interface SyncProgress extends Readonly<z.infer<typeof SyncProgress>> {}
@@ -184,7 +189,7 @@ function streamSync(c: Context, deps: ControlDeps, set: DataSetName | "all"): Re
     try {
       result = await deps.sync(set, {
         signal: gone.signal,
-        onProgress: ({ phase, bytes, totalBytes }) => latest = { phase, bytes, totalBytes },
+        onProgress: (progress) => latest = { ...progress },
       });
     } catch (error) {
       result = no(messageOf(error));

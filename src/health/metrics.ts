@@ -197,6 +197,26 @@ function dataSetMetrics({ dataSets }: StatusDocument): Metric[] {
     ),
     gauge("data_set_failing", "1 if the last copy failed.", of((d) => d.lastError !== null)),
     gauge("data_set_running", "1 while a copy runs.", of((d) => d.running !== null)),
+    gauge(
+      "data_set_running_bytes",
+      "Bytes done in the phase of the copy that runs.",
+      of((d) => d.running?.doneBytes ?? null),
+    ),
+    gauge(
+      "data_set_running_bytes_per_second",
+      "Rate of the copy that runs.",
+      of((d) => d.running?.bytesPerSecond ?? null),
+    ),
+    gauge(
+      "data_set_running_tables",
+      "Tables whose rows have arrived, of the copy that runs.",
+      of((d) => d.running?.tablesDone ?? null),
+    ),
+    gauge(
+      "data_set_running_remaining_seconds",
+      "Estimated rest of the phase of the copy that runs.",
+      of((d) => seconds(d.running?.remainingMs ?? null)),
+    ),
   ];
 }
 

@@ -176,6 +176,12 @@ export const CopyProgress = z.object({
   doneBytes: count,
   totalBytes: count.nullable(),
   elapsedMs: count,
+  /** Absent from a node of an earlier version; null: not known. */
+  tablesDone: count.nullish(),
+  tablesTotal: count.nullish(),
+  bytesPerSecond: count.nullish(),
+  /** An estimate of the rest of this phase. */
+  remainingMs: count.nullish(),
 });
 /** See the schema of the same name. */
 export type CopyProgress = z.infer<typeof CopyProgress>;

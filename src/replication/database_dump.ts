@@ -4,6 +4,7 @@
  * @module
  */
 
+import { REPLICATION_DEFAULTS } from "../config/defaults.ts";
 import { conninfo, toolEnvironment } from "./database_connection.ts";
 import type { DatabaseContext } from "./database_context.ts";
 import { encodeManifest } from "./database_manifest.ts";
@@ -21,13 +22,6 @@ const RELEASE_DEADLINE_MS = 10_000;
 
 /** The longest that a dump may take, in milliseconds; the sender sets the pace. */
 const DUMP_DEADLINE_MS = 6 * 3_600_000;
-
-/**
- * Bytes per second that are read from pg_dump, before compression. At this pace the transactions of a busy
- * database are as fast as without a copy; without it their median takes 1.4 times as long (measured on two
- * cores with 100 transactions per second, docs/design/database.md).
- */
-const DUMP_BYTES_PER_SECOND = 20_000_000;
 
 /** Somebody waited behind the dump, which gave way. */
 export class DumpYieldedError extends Error {
@@ -50,6 +44,7 @@ export async function dumpDatabase(
   options: DatabaseDumpOptions,
 ): Promise<DatabaseDump> {
   const { config, address } = context;
+  const { paceBytesPerSecond: pace = REPLICATION_DEFAULTS.databasePace } = config;
   // Ends everything: the caller's signal, the guard, the deadline, a consumer that went away.
   const stop = new AbortController();
   const signal = AbortSignal.any([
@@ -82,7 +77,7 @@ export async function dumpDatabase(
       stages: [{ argv, env }, { argv: [zstd, "-1", "-q", "-c"], env }],
       user: await context.user(),
       signal,
-      paceBytesPerSecond: DUMP_BYTES_PER_SECOND,
+      paceBytesPerSecond: pace ?? Infinity,
     });
     return stream({ manifest, pipeline, worker, stop, signal, onProgress: options.onProgress });
   } catch (error) {

@@ -6,17 +6,19 @@
  */
 
 import { messageOf } from "../os/errors.ts";
+import { TableCount } from "./database_tables.ts";
 import { DatabaseWorker } from "./database_client.ts";
 import { conninfo, toolEnvironment } from "./database_connection.ts";
 import type { DatabaseContext } from "./database_context.ts";
 import type { Manifest } from "./database_manifest.ts";
 import { openPayload } from "./database_payload.ts";
+import type { OpenPayload } from "./database_payload.ts";
 import { startPipeline } from "./database_pipeline.ts";
 import type { Pipeline } from "./database_pipeline.ts";
 import type { DatabaseInstallOptions } from "./database_port.ts";
 import { copyDifferences, preflightProblems, propertyDifferences } from "./database_proof.ts";
 import { newDatabaseName } from "./database_protocol.ts";
-import type { InstallFacts } from "./database_protocol.ts";
+import type { Inspection, InstallFacts } from "./database_protocol.ts";
 import type { SetDetail } from "./set_header.ts";
 import { majorVersion } from "./database_tools.ts";
 
@@ -63,22 +65,39 @@ export async function installDatabase(
 ): Promise<{ readonly detail: SetDetail }> {
   const worker = DatabaseWorker.start(await context.worker());
   let created = false;
+  let payload: OpenPayload | null = null;
   try {
-    const payload = await openPayload(options.spoolFile);
-    try {
-      const { manifest } = payload;
-      const facts = await preflight(context, { worker, manifest, signal: options.signal });
-      created = true;
-      await worker.request("create-new", {
-        locale: manifest.locale,
-        owner: manifest.properties.owner,
-      }, { deadlineMs: CREATE_DEADLINE_MS, signal: options.signal });
-      await restore(context, { options, facts, payload });
-      return await finish(context, { worker, manifest, facts, options });
-    } finally {
-      payload.close();
-    }
+    options.whole.catch(() => {}); // Awaited below; it may reject long before.
+    payload = await openPayload(options.payload);
+    const { manifest } = payload;
+    const facts = await preflight(context, { worker, manifest, signal: options.signal });
+    created = true;
+    await worker.request("create-new", {
+      locale: manifest.locale,
+      owner: manifest.properties.owner,
+    }, { deadlineMs: CREATE_DEADLINE_MS, signal: options.signal });
+    await restore(context, { options, facts, payload });
+    // pg_restore ends well with whatever a sound archive holds: only this says that it is what was sent.
+    await options.whole;
+    // Both read all of it: together they take the time of one.
+    const [inspected, analyzed] = await Promise.allSettled([
+      worker.request("inspect-new", { excluded: manifest.excluded }, {
+        deadlineMs: INSPECT_DEADLINE_MS,
+        signal: options.signal,
+      }),
+      analyze(context, { options, facts }),
+    ]);
+    if (analyzed.status === "rejected") throw analyzed.reason;
+    if (inspected.status === "rejected") throw inspected.reason;
+    return await finish(context, {
+      worker,
+      manifest,
+      facts,
+      options,
+      inspection: inspected.value,
+    });
   } catch (error) {
+    await payload?.cancel(error);
     if (created) await dropNew(context, worker);
     throw error;
   } finally {
@@ -112,7 +131,7 @@ async function restore(
   given: {
     readonly options: DatabaseInstallOptions;
     readonly facts: InstallFacts;
-    readonly payload: Awaited<ReturnType<typeof openPayload>>;
+    readonly payload: OpenPayload;
   },
 ): Promise<void> {
   const { options, payload } = given;
@@ -122,26 +141,51 @@ async function restore(
   const tools = {
     zstd: await context.findTool("zstd"),
     pgRestore: await context.findTool("pg_restore", version),
-    vacuumdb: await context.findTool("vacuumdb", version),
   };
   const env = toolEnvironment({ address, appName: "relais-restore", pgOptions: RESTORE_OPTIONS });
   const user = await context.user();
-  const input = payload.dump((bytes, totalBytes) =>
-    options.onProgress({ phase: "restore", bytes, totalBytes })
+  const tables = new TableCount(Object.keys(payload.manifest.rows).length);
+  const input = payload.dump((bytes) =>
+    options.onProgress({ phase: "restore", bytes, totalBytes: null, ...tables.progress })
   );
-  await drained(startPipeline({
+  const pipeline = startPipeline({
     stages: [
       { argv: [tools.zstd, "-d", "-q", "-c"], env },
-      { argv: [tools.pgRestore, "--exit-on-error", "--no-tablespaces", "-d", database], env },
+      {
+        argv: [
+          ...[tools.pgRestore, "--exit-on-error", "--verbose", "--no-tablespaces"],
+          ...["-d", database],
+        ],
+        env,
+        onErrorLine: (line) => tables.hear(line),
+      },
     ],
     user,
     input,
     signal: deadline(options.signal, RESTORE_DEADLINE_MS),
-  }));
+  });
+  try {
+    await drained(pipeline);
+  } catch (error) {
+    // A stream that was cut makes the programs fail: it is the cause, not what they say of it.
+    throw payload.failure() ?? error;
+  }
+}
+
+/** Statistics of the new database; without them the first calls after the swap would be slow. */
+async function analyze(
+  context: DatabaseContext,
+  given: { readonly options: DatabaseInstallOptions; readonly facts: InstallFacts },
+): Promise<void> {
+  const { options, facts } = given;
+  const { address } = context;
+  const database = conninfo(newDatabaseName(address.database));
+  const vacuumdb = await context.findTool("vacuumdb", facts.serverVersionNum);
+  const env = toolEnvironment({ address, appName: "relais-restore", pgOptions: RESTORE_OPTIONS });
   options.onProgress({ phase: "analyze", bytes: 0, totalBytes: null });
   await drained(startPipeline({
-    stages: [{ argv: [tools.vacuumdb, "-q", "-Z", "-j2", "-d", database], env }],
-    user,
+    stages: [{ argv: [vacuumdb, "-q", "-Z", "-j2", "-d", database], env }],
+    user: await context.user(),
     signal: deadline(options.signal, ANALYZE_DEADLINE_MS),
   }));
 }
@@ -154,17 +198,13 @@ async function finish(
     readonly manifest: Manifest;
     readonly facts: InstallFacts;
     readonly options: DatabaseInstallOptions;
+    readonly inspection: Inspection;
   },
 ): Promise<{ readonly detail: SetDetail }> {
-  const { worker, manifest, facts } = given;
+  const { worker, manifest, facts, inspection } = given;
   const { signal, onProgress, confirm } = given.options;
   const { database } = context.address;
   onProgress({ phase: "verify", bytes: 0, totalBytes: null });
-  const excluded = manifest.excluded;
-  const inspection = await worker.request("inspect-new", { excluded }, {
-    deadlineMs: INSPECT_DEADLINE_MS,
-    signal,
-  });
   const sameMajor =
     majorVersion(facts.serverVersionNum) === majorVersion(manifest.serverVersionNum);
   const local = await worker.request("carry-local", { localTables: context.config.localTables }, {
@@ -187,6 +227,8 @@ async function finish(
   onProgress({ phase: "swap", bytes: 0, totalBytes: null });
   // Not with the signal: a swap is done or not done, never broken off.
   const { swapMs } = await worker.request("swap", {}, { deadlineMs: SWAP_DEADLINE_MS });
+  // The new one is live; freeing the old one's disk takes as long as the disk needs.
+  onProgress({ phase: "drop", bytes: 0, totalBytes: null });
   const counts = Object.values(inspection.rows);
   return {
     detail: {

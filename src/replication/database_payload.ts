@@ -1,5 +1,6 @@
 /**
- * Reads a received payload (see `database_manifest.ts` for its form).
+ * Reads a payload as it arrives (see `database_manifest.ts` for its form): the manifest first, then the
+ * compressed dump. The stream may pause for as long as its source lets it.
  *
  * @module
  */
@@ -12,61 +13,81 @@ import {
   ManifestError,
 } from "./database_manifest.ts";
 
-/** Bytes read at once. */
-const CHUNK_BYTES = 64 * 1024;
-
-/** An opened payload. */
+/** A payload whose manifest was read. */
 export interface OpenPayload {
   readonly manifest: Manifest;
-  /** The compressed dump, once. */
-  dump(onBytes: (bytes: number, totalBytes: number) => void): ReadableStream<Uint8Array>;
-  close(): void;
+  /** The compressed dump, once; `onBytes` hears how many bytes of it were handed on. */
+  dump(onBytes: (bytes: number) => void): ReadableStream<Uint8Array>;
+  /** What the source failed with; null as long as it did not. */
+  failure(): unknown;
+  /** Tells the source that no more is wanted. */
+  cancel(reason: unknown): Promise<void>;
 }
 
 /**
- * Opens a received file and reads its manifest.
+ * Reads the manifest.
  *
- * @throws {ManifestError} when it does not begin with one
+ * @throws {ManifestError} when the payload does not begin with one; whatever the source fails with
  */
-export async function openPayload(path: string): Promise<OpenPayload> {
-  const file = await Deno.open(path);
+export async function openPayload(payload: ReadableStream<Uint8Array>): Promise<OpenPayload> {
+  const reader = payload.getReader();
+  let failed: { readonly cause: unknown } | null = null;
+  /** Read, but not yet asked for. */
+  let rest: Uint8Array = new Uint8Array();
+  const take = async (length: number): Promise<Uint8Array> => {
+    const bytes = new Uint8Array(length);
+    for (let at = 0; at < length;) {
+      if (rest.length === 0) {
+        const { done, value } = await reader.read();
+        if (done) throw new ManifestError("it is cut");
+        rest = value;
+      }
+      const part = rest.subarray(0, length - at);
+      bytes.set(part, at);
+      at += part.length;
+      rest = rest.subarray(part.length);
+    }
+    return bytes;
+  };
+  const cancel = async (reason: unknown): Promise<void> => {
+    await reader.cancel(reason).catch(() => {}); // It has failed already: that is told elsewhere.
+  };
   try {
-    const length = decodeManifestLength(await readExactly(file, MANIFEST_LENGTH_BYTES));
-    const { size } = await file.stat();
-    if (length > size) throw new ManifestError("it is cut");
-    const manifest = decodeManifest(await readExactly(file, length));
-    const totalBytes = size - MANIFEST_LENGTH_BYTES - length;
+    const length = decodeManifestLength(await take(MANIFEST_LENGTH_BYTES));
+    const manifest = decodeManifest(await take(length));
+    let bytes = 0;
+    const pull = async (): Promise<Uint8Array | null> => {
+      if (rest.length > 0) {
+        const chunk = rest;
+        rest = new Uint8Array();
+        return chunk;
+      }
+      try {
+        const { done, value } = await reader.read();
+        return done ? null : value;
+      } catch (cause) {
+        failed = { cause };
+        throw cause;
+      }
+    };
     return {
       manifest,
-      dump: (onBytes) => readOn(file, (bytes) => onBytes(bytes, totalBytes)),
-      close: () => file.close(),
+      dump: (onBytes) =>
+        new ReadableStream<Uint8Array>({
+          async pull(controller): Promise<void> {
+            const chunk = await pull();
+            if (chunk === null) return controller.close();
+            bytes += chunk.length;
+            onBytes(bytes);
+            controller.enqueue(chunk);
+          },
+          cancel,
+        }, { highWaterMark: 0 }),
+      failure: () => failed?.cause ?? null,
+      cancel,
     };
   } catch (error) {
-    file.close();
+    await cancel(error);
     throw error;
   }
-}
-
-async function readExactly(file: Deno.FsFile, length: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length);
-  for (let at = 0; at < length;) {
-    const read = await file.read(bytes.subarray(at));
-    if (read === null) throw new ManifestError("it is cut");
-    at += read;
-  }
-  return bytes;
-}
-
-function readOn(file: Deno.FsFile, onBytes: (bytes: number) => void): ReadableStream<Uint8Array> {
-  let bytes = 0;
-  return new ReadableStream<Uint8Array>({
-    async pull(controller): Promise<void> {
-      const chunk = new Uint8Array(CHUNK_BYTES);
-      const read = await file.read(chunk);
-      if (read === null) return controller.close();
-      bytes += read;
-      onBytes(bytes);
-      controller.enqueue(chunk.subarray(0, read));
-    },
-  });
 }

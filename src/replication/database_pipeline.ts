@@ -25,6 +25,8 @@ export interface Stage {
   readonly argv: readonly string[];
   /** Its whole environment. */
   readonly env: Readonly<Record<string, string>>;
+  /** Hears each line of the program's error output; true: it is no error and is not kept. */
+  readonly onErrorLine?: (line: string) => boolean;
 }
 
 /** Options of {@linkcode startPipeline}. */
@@ -77,11 +79,12 @@ export function startPipeline(options: PipelineOptions): Pipeline {
   const last = children.at(-1);
   if (last === undefined) throw new TypeError("Cannot start a chain of no programs");
   const links: Promise<void>[] = [];
+  const broken = new AbortController();
   let source = options.input;
   for (const [index, child] of children.entries()) {
     if (source !== undefined) {
       const pace = new Pace(index === 1 ? options.paceBytesPerSecond ?? Infinity : Infinity);
-      const link = pump(source, child.stdin, pace);
+      const link = pump(source, child.stdin, { pace, broken: broken.signal });
       link.catch(() => {
         // Told by `done`, once the exit statuses are known; a handler is needed at once.
       });
@@ -89,7 +92,7 @@ export function startPipeline(options: PipelineOptions): Pipeline {
     }
     source = child.stdout;
   }
-  return { output: last.stdout, done: finish({ children, links, options }) };
+  return { output: last.stdout, done: finish({ children, links, options, broken }) };
 }
 
 function spawnStage(stage: Stage, options: PipelineOptions, noInput: boolean): Deno.ChildProcess {
@@ -112,13 +115,25 @@ async function finish(
     readonly children: readonly Deno.ChildProcess[];
     readonly links: readonly Promise<void>[];
     readonly options: PipelineOptions;
+    /** Aborted when a program has failed: an input that pauses must not keep the others waiting. */
+    readonly broken: AbortController;
   },
 ): Promise<void> {
   const { children, options } = running;
-  const onAbort = (): void => endAll(children);
+  const onAbort = (): void => {
+    endAll(children);
+    running.broken.abort();
+  };
+  for (const child of children) {
+    child.status.then(({ success }) => {
+      if (!success) running.broken.abort();
+    });
+  }
   options.signal.addEventListener("abort", onAbort, { once: true });
   if (options.signal.aborted) onAbort();
-  const said = children.map((child) => readText(child.stderr));
+  const said = children.map((child, index) =>
+    readText(child.stderr, options.stages[index]?.onErrorLine)
+  );
   const statuses = await Promise.all(children.map((child) => child.status));
   options.signal.removeEventListener("abort", onAbort);
   const links = await Promise.allSettled(running.links);
@@ -158,13 +173,19 @@ class Pace {
 async function pump(
   from: ReadableStream<Uint8Array>,
   to: WritableStream<Uint8Array>,
-  pace: Pace,
+  { pace, broken }: { readonly pace: Pace; readonly broken: AbortSignal },
 ): Promise<void> {
   const reader = from.getReader();
   const writer = to.getWriter();
+  const onBroken = (): void => {
+    reader.cancel(new Error("a program of the chain has failed")).catch(() => {}); // Seen by read().
+  };
+  broken.addEventListener("abort", onBroken, { once: true });
   try {
     while (true) {
       const { done, value } = await reader.read();
+      // A cancelled input ends like one that is complete.
+      if (broken.aborted) throw new Error("a program of the chain has failed");
       if (done) break;
       await writer.write(value);
       await pace.take(value.length);
@@ -173,17 +194,31 @@ async function pump(
   } catch (cause) {
     await Promise.allSettled([reader.cancel(cause), writer.abort(cause)]);
     throw new Error("the next program did not take all of the data", { cause });
+  } finally {
+    broken.removeEventListener("abort", onBroken);
   }
 }
 
-async function readText(stream: ReadableStream<Uint8Array>): Promise<string> {
+async function readText(
+  stream: ReadableStream<Uint8Array>,
+  onErrorLine: (line: string) => boolean = () => false,
+): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
+  /** A line that has not ended yet. */
+  let begun = "";
+  const keep = (part: string): void => {
+    if (text.length < MAX_STDERR_BYTES) text += part;
+  };
   try {
     for await (const chunk of stream) {
-      const part = decoder.decode(chunk, { stream: true });
-      if (text.length < MAX_STDERR_BYTES) text += part;
+      const lines = (begun + decoder.decode(chunk, { stream: true })).split("\n");
+      begun = lines.pop()!.slice(0, MAX_STDERR_BYTES);
+      for (const line of lines) {
+        if (!onErrorLine(line)) keep(`${line}\n`);
+      }
     }
+    keep(begun);
   } catch (error) {
     // Nobody awaits this until the program has ended: unheard, it would end the daemon.
     text += ` (the rest could not be read: ${String(error)})`;

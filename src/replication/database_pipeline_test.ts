@@ -84,3 +84,27 @@ Deno.test({
     await input.cancel();
   },
 });
+
+Deno.test("startPipeline() does not wait for an input that pauses once a program has failed", async () => {
+  const cancelled = Promise.withResolvers<void>();
+  const input = new ReadableStream<Uint8Array>({
+    // One piece, then silence: the line is down.
+    start: (controller) => controller.enqueue(new TextEncoder().encode("one\n")),
+    cancel: () => cancelled.resolve(),
+  });
+  await assert.rejects(outcome(chain([["cat"], ["false"]], { input })), /false exited with 1/);
+  await cancelled.promise;
+});
+
+Deno.test("startPipeline() hands lines of a program to who asked, and keeps what is an error", async () => {
+  const lines: string[] = [];
+  const onErrorLine = (line: string): boolean => lines.push(line) > 0 && line.startsWith("note");
+  const argv = ["sh", "-c", "echo note 1 >&2; echo trouble >&2; exit 3"];
+  const stages = [{ argv, env: ENV, onErrorLine }];
+  const signal = new AbortController().signal;
+  await assert.rejects(
+    outcome(startPipeline({ stages, user: {}, signal })),
+    /sh exited with 3: trouble$/,
+  );
+  assert.deepEqual(lines, ["note 1", "trouble"]);
+});

@@ -30,8 +30,16 @@ export interface DatabaseDumpOptions {
 
 /** Options of {@linkcode DatabaseSource.install}. */
 export interface DatabaseInstallOptions {
-  /** Absolute path of the received payload: whole, its digest checked. Not to be modified or moved. */
-  readonly spoolFile: string;
+  /**
+   * The payload as it arrives; it may pause. Errors when it is cut or is not what its digest says; ends
+   * only when it is whole. Cancelled when the installation fails.
+   */
+  readonly payload: ReadableStream<Uint8Array>;
+  /**
+   * Resolves once the whole payload went through and its length, digest and trailer were right; rejects as
+   * `payload` errors. Awaited before anything restored is believed, let alone swapped in.
+   */
+  readonly whole: Promise<unknown>;
   /** What {@linkcode DatabaseDump.detail} said on the other host. */
   readonly detail: SetDetail;
   readonly signal: AbortSignal;

@@ -116,6 +116,12 @@ const OTHERS = `
   UNION ALL SELECT format('extension %I', extname), '' FROM pg_extension
   UNION ALL SELECT format('policy %s %I', polrelid::regclass, polname),
     concat_ws('|', polcmd, polpermissive) FROM pg_policy
+  UNION ALL SELECT format('event trigger %I', evtname),
+    concat_ws('|', evtevent, evtenabled, evtfoid::regproc, evttags::text, pg_get_userbyid(evtowner))
+    FROM pg_event_trigger WHERE ${notOfExtension("pg_event_trigger", "pg_event_trigger.oid")}
+  UNION ALL SELECT format('default privileges %s %s %s', pg_get_userbyid(defaclrole),
+    coalesce(nullif(defaclnamespace, 0)::regnamespace::text, '(all)'), defaclobjtype),
+    ${privileges("defaclacl")} FROM pg_default_acl
   UNION ALL SELECT format('rule %s %I', r.ev_class::regclass, r.rulename),
     concat_ws('|', r.ev_type, r.ev_enabled, r.is_instead)
     FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class

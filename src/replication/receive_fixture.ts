@@ -7,7 +7,7 @@ import { systemClock } from "../os/clock.ts";
 import { writeAll } from "../os/write_all.ts";
 import { PostgresDatabase } from "./database.ts";
 import type { DatabaseSeams } from "./database_context.ts";
-import { PostgresTables } from "./database_tables.ts";
+import { PostgresTables } from "./postgres_tables.ts";
 import type { DatabaseSource } from "./database_port.ts";
 import { receive } from "./receive.ts";
 import type { Permission, ReceiveGate } from "./receive_gate.ts";
@@ -47,10 +47,11 @@ const gate: ReceiveGate = {
 const fake: DatabaseSource = {
   dump: () => Promise.reject(new Error("not in this test")),
   async install(
-    { spoolFile, signal, confirm, onProgress },
+    { payload, whole, signal, confirm, onProgress },
   ): Promise<{ readonly detail: { readonly tables: number } }> {
     onProgress({ phase: "restore", bytes: 0, totalBytes: null });
-    const text = await Deno.readTextFile(spoolFile);
+    const text = await new Response(payload).text();
+    await whole;
     if (text.startsWith("slow")) {
       note("restoring");
       await systemClock.sleep(60_000, signal);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { join } from "node:path";
 import { z } from "zod";
 import type { DataSetName } from "../core/types.ts";
 import { messageOf } from "../os/errors.ts";
@@ -14,6 +15,7 @@ import { askGate, RefusedError, underPermission } from "./receive_gate.ts";
 import { underLock } from "./receive_lock.ts";
 import { encodeRemoteLine, type PutResult } from "./remote_protocol.ts";
 import type { ReceiveContext } from "./receive.ts";
+import { checkStillThere, SAME_AS, takeTables } from "./receive_tables.ts";
 import { withoutSlash } from "./rsync_arguments.ts";
 import type { OnProgress, SetHeader, SetProgress } from "./set_header.ts";
 import { SetStates } from "./set_state.ts";
@@ -22,15 +24,6 @@ import { type IncomingSet, readSetStream } from "./stream.ts";
 
 /** The sender hears something at least this often, in milliseconds. */
 const SAY_EVERY_MS = 5000;
-const MAX_BYTES: Readonly<Record<"astdb" | "database", number>> = {
-  astdb: MAX_ASTDB_BYTES,
-  database: 2 ** 40,
-};
-/**
- * Of the header's `detail`: nothing is sent, as nothing changed since the copy of this digest; the receiver
- * says whether it has that copy still.
- */
-export const SAME_AS = "same_as";
 const MAX_SUMMARY_BYTES = 65_536;
 
 /** Payload of the stream `files`: what the sender found, after rsync has copied. */
@@ -140,25 +133,38 @@ async function take(
   if (set === "config" || set === "hot") {
     return await takeTables(set, incoming, context, onProgress);
   }
-  const { clock, signal, stateDir, database } = context;
+  const { clock, signal, stateDir } = context;
+  if (set === "database") return await takeDatabase(incoming, context, onProgress);
   const generation = await new Spool(stateDir, set).receive(incoming, {
     wallMs: () => clock.wallMs(),
-    maxBytes: MAX_BYTES[set],
+    maxBytes: MAX_ASTDB_BYTES,
     signal,
     onProgress,
-    ...(set === "astdb" ? { inspect: inspectAstdb } : {}),
+    inspect: inspectAstdb,
   });
-  const { header, trailer, path } = generation;
-  if (set === "astdb") return { ...trailer, detail: {} };
+  return { ...generation.trailer, detail: {} };
+}
+
+/** Restores while the bytes arrive: nothing rests on the disk but the new database. */
+async function takeDatabase(
+  incoming: IncomingSet,
+  context: ReceiveContext,
+  onProgress: OnProgress,
+): Promise<PutResult> {
+  const { database, signal, stateDir } = context;
+  const { header, payload, done } = incoming;
   if (database === null) throw new RefusedError("Cannot restore as no database is configured here");
+  // Earlier versions kept the last dump, as large as the database compressed.
+  await Deno.remove(join(stateDir, "spool", "database"), { recursive: true }).catch(() => {});
   const { detail } = await database.install({
-    spoolFile: path,
+    payload,
+    whole: done,
     detail: header.detail,
     signal,
     onProgress,
     confirm: () => askGate(context.gate, "confirm", header),
   });
-  return { ...trailer, detail };
+  return { ...await done, detail };
 }
 
 /**
@@ -181,66 +187,6 @@ export async function inspectAstdb(path: string): Promise<void> {
     ? findCorruption(path)
     : null;
   if (fault !== null) throw new Error(`Cannot keep the received astdb as ${fault}`);
-}
-
-/**
- * The sender proved that nothing changed since the copy of a digest: is that copy here, and in place?
- *
- * @throws {RefusedError} when it is not: the sender then copies
- */
-async function checkStillThere(
-  set: DataSetName,
-  incoming: IncomingSet,
-  context: ReceiveContext,
-  digest: string,
-): Promise<PutResult> {
-  for await (const _ of incoming.payload); // Empty; its end proves that all of it came.
-  const trailer = await incoming.done;
-  const states = new SetStates(context.stateDir, (path, why) => context.warn(`${path}: ${why}`));
-  const { sha256, epoch, lastError } = states.read(set, "received");
-  const refuse = (why: string): never => {
-    throw new RefusedError(`Cannot call the ${set} unchanged as ${why}`);
-  };
-  if (sha256 !== digest || epoch !== incoming.header.epoch) refuse("that copy is not here");
-  if (lastError !== null) refuse(`the last copy failed here: ${lastError}`);
-  if (context.tables === null || !await context.tables.exists(context.signal)) {
-    refuse("the database is not here any more");
-  }
-  return { ...trailer, detail: {} };
-}
-
-/** Rows of single tables: put in place in one transaction, committed when all of it came. */
-async function takeTables(
-  set: "config" | "hot",
-  incoming: IncomingSet,
-  context: ReceiveContext,
-  onProgress: OnProgress,
-): Promise<PutResult> {
-  const { tables, signal } = context;
-  if (tables === null) throw new RefusedError("Cannot take rows as no database is configured here");
-  const { header } = incoming;
-  const states = new SetStates(context.stateDir, (path, why) => context.warn(`${path}: ${why}`));
-  const full = states.read("database", "received");
-  if (full.sha256 === null) throw new RefusedError(needsFullCopy(set, "none was received yet"));
-  // Both of the same host's clock: the origin's.
-  if (full.epoch === header.epoch && (full.snapshotWallMs ?? 0) > header.snapshotWallMs) {
-    throw new RefusedError(`Cannot take the ${set} tables as the database here is newer than they`);
-  }
-  const whole = incoming.done;
-  whole.catch(() => {}); // Awaited by who applies.
-  const { detail } = await tables.applyTables({
-    set,
-    payload: incoming.payload,
-    whole,
-    signal,
-    onProgress,
-    confirm: () => askGate(context.gate, "confirm", header),
-  });
-  return { ...await whole, detail };
-}
-
-function needsFullCopy(set: DataSetName, why: string): string {
-  return `Cannot take the ${set} tables as they need a full copy of the database and ${why}`;
 }
 
 async function takeFileSummary(

@@ -86,6 +86,8 @@ const progressLine = z.object({
     phase: z.string(),
     bytes: z.number(),
     totalBytes: z.number().nullable(),
+    tablesDone: z.number().optional(),
+    tablesTotal: z.number().optional(),
   }),
 });
 const failureLine = z.object({

@@ -29,7 +29,8 @@ export async function sendDatabase(options: {
   readonly signal: AbortSignal;
   readonly onProgress: OnProgress;
 }): Promise<Omit<SetSuccess, "durationMs">> {
-  const { config, clock, transport, source, epoch, onProgress } = options;
+  const { config, clock, transport, source, epoch } = options;
+  const onProgress = oneAtATime(options.onProgress);
   // Whatever ends the copy also ends the dump.
   const ended = new AbortController();
   const signal = AbortSignal.any([options.signal, ended.signal]);
@@ -64,4 +65,16 @@ export async function sendDatabase(options: {
   } finally {
     ended.abort(new Error("the copy has ended"));
   }
+}
+
+/** Both hosts tell how far they are at the same time: what the receiver restores is what counts. */
+function oneAtATime(onProgress: OnProgress): OnProgress {
+  let restoring = false;
+  return (progress) => {
+    const own = ["dump", "send", "receive"].includes(progress.phase);
+    if (!own) restoring ||= progress.phase === "restore";
+    // What is sent is what was dumped.
+    if (progress.phase === "dump" || (own && restoring)) return;
+    onProgress(progress);
+  };
 }

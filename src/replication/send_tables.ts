@@ -8,7 +8,7 @@ import type { LocalConfig } from "../config/types.ts";
 import type { DataSetName } from "../core/types.ts";
 import type { Clock } from "../os/clock.ts";
 import { putSet } from "./put_set.ts";
-import { SAME_AS } from "./receive_put.ts";
+import { SAME_AS } from "./receive_tables.ts";
 import type { OnProgress, SetHeader } from "./set_header.ts";
 import type { SetSuccess } from "./set_state.ts";
 import type { TableSet, TableSource } from "./tables_port.ts";

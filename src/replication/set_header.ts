@@ -70,6 +70,13 @@ export interface SetProgress {
   readonly bytes: number;
   /** Bytes to do; null when unknown. */
   readonly totalBytes: number | null;
+  /** Tables whose rows have arrived, and how many there are; absent where there are none. */
+  readonly tablesDone?: number | undefined;
+  readonly tablesTotal?: number | undefined;
+  /** Added by the sender's runner: rate of the last seconds; null or absent: not known. */
+  readonly bytesPerSecond?: number | null | undefined;
+  /** Added by the sender's runner: an estimate of the rest of this phase in milliseconds. */
+  readonly remainingMs?: number | null | undefined;
 }
 
 /** Called often; must be cheap and must not throw. */

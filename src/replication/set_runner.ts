@@ -7,6 +7,7 @@
 import type { DataSetName } from "../core/types.ts";
 import type { Clock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
+import { ProgressRate } from "./progress_rate.ts";
 import { due, nextStartMs, type ScheduleInput } from "./schedule.ts";
 import type { OnProgress, SetProgress } from "./set_header.ts";
 import type { SetState, SetStates, SetSuccess } from "./set_state.ts";
@@ -202,7 +203,9 @@ export class SetRunner {
     this.#lastStartMs = startedMs;
     const changedBefore = this.#changedAtMs;
     this.#changedAtMs = null;
-    const onProgress: OnProgress = (progress) => {
+    const rate = new ProgressRate(this.#options.states.read(this.set, "sent").size);
+    const onProgress: OnProgress = (told) => {
+      const progress = rate.add(told, this.#options.clock.nowMs());
       running.progress = progress;
       for (const listener of listeners) listener(progress);
     };

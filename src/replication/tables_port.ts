@@ -34,7 +34,7 @@ export interface ApplyTablesOptions {
   readonly confirm: () => Promise<void>;
 }
 
-/** What `database_tables.ts` gives. */
+/** What `postgres_tables.ts` gives. */
 export interface TableSource {
   /** Cheap (some tens of milliseconds, no worker): asked each ten seconds. */
   probeChanges(signal?: AbortSignal): Promise<ChangeProbe>;

@@ -9,7 +9,7 @@ import type { Clock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
 import { getLog } from "../os/log.ts";
 import { PostgresDatabase } from "../replication/database.ts";
-import { PostgresTables } from "../replication/database_tables.ts";
+import { PostgresTables } from "../replication/postgres_tables.ts";
 import { Replicator } from "../replication/replicator.ts";
 import { mayRead } from "./data_sets.ts";
 import type { Node } from "./node.ts";

@@ -64,6 +64,10 @@ function makeEntry(
       doneBytes: running.progress.bytes,
       totalBytes: running.progress.totalBytes,
       elapsedMs: Math.round(running.forMs),
+      tablesDone: running.progress.tablesDone ?? null,
+      tablesTotal: running.progress.tablesTotal ?? null,
+      bytesPerSecond: running.progress.bytesPerSecond ?? null,
+      remainingMs: running.progress.remainingMs ?? null,
     },
   };
 }

@@ -68,6 +68,10 @@ Deno.test("dataSetStatus() shows both directions, and what runs only where it is
     doneBytes: 3,
     totalBytes: null,
     elapsedMs: 1500,
+    tablesDone: null,
+    tablesTotal: null,
+    bytesPerSecond: null,
+    remainingMs: null,
   });
   assert.equal(out?.snapshot, "2026-01-31T12:00:00.000Z");
   assert.deepEqual([out?.direction, out?.ageMs, out?.durationMs, out?.nextRunInMs], [

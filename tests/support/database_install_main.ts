@@ -14,7 +14,8 @@ const source = new PostgresDatabase(config, {
 });
 let phase = "";
 await source.install({
-  spoolFile,
+  payload: (await Deno.open(spoolFile)).readable,
+  whole: Promise.resolve(),
   detail: {},
   signal: new AbortController().signal,
   confirm: () => Promise.resolve(),

@@ -5,7 +5,7 @@
  */
 
 import { PostgresDatabase } from "../../src/replication/database.ts";
-import { PostgresTables } from "../../src/replication/database_tables.ts";
+import { PostgresTables } from "../../src/replication/postgres_tables.ts";
 import type { DatabaseSeams } from "../../src/replication/database_context.ts";
 import type { DatabaseDump } from "../../src/replication/database_port.ts";
 import { openSession, type Session } from "../../src/replication/database_session.ts";
@@ -43,6 +43,8 @@ export interface DatabaseHost {
   databases(): Promise<string[]>;
   /** The same as {@linkcode source} in a process of its own: `database_install_main.ts`. */
   installer(spoolFile: string): Deno.ChildProcess;
+  /** Takes a set stream in on its standard input: `database_receive_main.ts`. */
+  receiver(): Deno.ChildProcess;
   /** A session of this process (its own role) in the live database; end it. */
   session(): Promise<Session>;
 }
@@ -58,11 +60,25 @@ export interface DatabasePair extends AsyncDisposable {
 }
 
 /** Makes two hosts that differ in everything; `rows` is the size of the master's history. */
-export async function databasePair(options: { rows: number }): Promise<DatabasePair> {
+export async function databasePair(
+  options: {
+    readonly rows: number;
+    /** Settings of both servers, see `TestClusterOptions`. */
+    readonly settings?: Readonly<Record<string, string>>;
+    /** Where the slave's cluster is made; default: a temporary directory. */
+    readonly slaveDirectory?: string;
+  },
+): Promise<DatabasePair> {
   const stack = new AsyncDisposableStack();
   try {
-    const clusters = [stack.use(await TestCluster.start()), stack.use(await TestCluster.start())];
-    const [first, second] = clusters as [TestCluster, TestCluster];
+    const { settings = {}, slaveDirectory } = options;
+    const first = stack.use(await TestCluster.start({ settings }));
+    const second = stack.use(
+      await TestCluster.start({
+        settings,
+        ...(slaveDirectory === undefined ? {} : { directory: slaveDirectory }),
+      }),
+    );
     // Below a cluster's directory, so that its keeper removes them whatever happens to this process.
     const [directory, cache] = [`${first.directory}/spool`, `${first.directory}/deno`];
     await Promise.all([Deno.mkdir(directory), Deno.mkdir(cache)]);
@@ -97,12 +113,27 @@ export function dumpOptions(): Parameters<PostgresDatabase["dump"]>[0] {
 /** Options of an installation that is not disturbed. */
 export function installOptions(spoolFile: string): Parameters<PostgresDatabase["install"]>[0] {
   return {
-    spoolFile,
+    payload: filePayload(spoolFile),
+    whole: Promise.resolve(),
     detail: {},
     signal: AbortSignal.timeout(TEST_DEADLINE_MS),
     onProgress: () => {},
     confirm: () => Promise.resolve(),
   };
+}
+
+/** What a file holds; opened when first read, closed at its end. */
+export function filePayload(path: string): ReadableStream<Uint8Array> {
+  let reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
+  return new ReadableStream<Uint8Array>({
+    async pull(controller): Promise<void> {
+      reader ??= (await Deno.open(path)).readable.getReader();
+      const { done, value } = await reader.read();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    cancel: (reason) => reader?.cancel(reason),
+  }, { highWaterMark: 0 });
 }
 
 /** Writes the whole payload to a file. */
@@ -169,6 +200,17 @@ async function host(
       return new Deno.Command(Deno.execPath(), {
         args: ["run", "-A", "--quiet", main, given],
         stdin: "null",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+    },
+    receiver: () => {
+      const main = new URL("./database_receive_main.ts", import.meta.url).pathname;
+      const { workerEnv } = seams;
+      const given = JSON.stringify({ config, self: seams.self?.([]), workerEnv });
+      return new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", "--quiet", main, given],
+        stdin: "piped",
         stdout: "piped",
         stderr: "piped",
       }).spawn();

@@ -212,11 +212,27 @@ CREATE SEQUENCE ticket_seq START 1000 INCREMENT 5;
 SELECT setval('ticket_seq', 12345);
 CREATE VIEW v_users AS SELECT u.id, u.fullname, l.number
   FROM userfeatures u JOIN linefeatures l ON l.user_id = u.id;
+CREATE DOMAIN percent_t AS int DEFAULT 0 CHECK (VALUE BETWEEN 0 AND 100);
+CREATE TABLE queue_skill (
+  id bigint GENERATED ALWAYS AS IDENTITY (START 100 INCREMENT 10) PRIMARY KEY, agent int, weight percent_t,
+  EXCLUDE USING btree (agent WITH =));
+INSERT INTO queue_skill (agent, weight) SELECT g, g FROM generate_series(1, 20) g;
+ALTER TABLE queue_skill ENABLE ROW LEVEL SECURITY;
+CREATE POLICY skill_seen ON queue_skill FOR SELECT TO stats USING (weight > 10);
+COMMENT ON TABLE queue_skill IS 'Who can do what';
+COMMENT ON COLUMN queue_skill.weight IS 'It''s a percentage';
+CREATE TABLE stat_by_month (at date NOT NULL, calls int) PARTITION BY RANGE (at);
+CREATE TABLE stat_2024 PARTITION OF stat_by_month FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+CREATE TABLE stat_later PARTITION OF stat_by_month DEFAULT;
+INSERT INTO stat_by_month SELECT '2024-06-01'::date + g * 30, g FROM generate_series(1, 12) g;
 CREATE MATERIALIZED VIEW mv_context AS SELECT context, count(*) n FROM extensions GROUP BY 1;
 GRANT USAGE ON SCHEMA public TO stats;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO stats;
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO stats;
-RESET ROLE;`;
+RESET ROLE;
+CREATE FUNCTION note_ddl() RETURNS event_trigger LANGUAGE plpgsql AS
+  $$ BEGIN PERFORM 1; END $$;
+CREATE EVENT TRIGGER noted ON ddl_command_end EXECUTE FUNCTION note_ddl();`;
 
 function databaseSettings(name: string): string {
   return `
