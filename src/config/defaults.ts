@@ -165,5 +165,7 @@ export const REPLICATION_DEFAULTS = {
   databaseEvery: "1h",
   /** Opens the local socket by peer authentication. */
   databaseOsUser: "postgres",
+  databaseReturn: "none",
+  databaseOnReturnFailure: "wait",
   filesEvery: "1h",
 } as const;

@@ -94,6 +94,29 @@ function readDatabase(
     everyMs: typed.every ?? durationOf(DEFAULTS.databaseEvery),
     localTables: typed.local_tables ?? preset?.localTables ?? [],
     excludeTableData: typed.exclude_table_data ?? preset?.excludeTableData ?? [],
+    ...readReturn(typed, preset, issues),
+  };
+}
+
+function readReturn(
+  typed: {
+    readonly return?: DatabaseConfig["returnMode"] | undefined;
+    readonly return_tables?: string[] | undefined;
+    readonly on_return_failure?: DatabaseConfig["onReturnFailure"] | undefined;
+  },
+  preset: ProductPreset | null,
+  issues: IssueList,
+): Pick<DatabaseConfig, "returnMode" | "returnTables" | "onReturnFailure"> {
+  const returnMode = typed.return ?? DEFAULTS.databaseReturn;
+  const returnTables = typed.return_tables ?? preset?.returnTables ?? [];
+  if (returnMode === "tables" && returnTables.length === 0) {
+    const rule = 'must list tables as return is "tables"';
+    issues.add("replication.database.return_tables", rule, typed.return_tables);
+  }
+  return {
+    returnMode,
+    returnTables,
+    onReturnFailure: typed.on_return_failure ?? DEFAULTS.databaseOnReturnFailure,
   };
 }
 

@@ -204,6 +204,15 @@ export const DATABASE_SHAPE = {
     ),
     { what: "tables or patterns", max: LIMITS.tables },
   ).optional(),
+  return: word(["none", "tables", "all"]).optional(),
+  return_tables: listOf(
+    text(
+      "must be a table name or a pattern with * and ?, with append: or replace: in front if need be",
+      /^((append|replace):)?[A-Za-z_*?][A-Za-z0-9_$*?]{0,62}(\.[A-Za-z_*?][A-Za-z0-9_$*?]{0,62})?$/,
+    ),
+    { what: "tables or patterns", max: LIMITS.tables },
+  ).optional(),
+  on_return_failure: word(["wait", "go"]).optional(),
 } as const;
 
 /** What rsync would take for something else than a pattern to leave out. */

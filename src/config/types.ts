@@ -153,6 +153,12 @@ export interface DatabaseConfig {
   readonly localTables: readonly string[];
   /** Tables whose rows are not copied (history). Patterns as in `pg_dump --exclude-table-data`. */
   readonly excludeTableData: readonly string[];
+  /** What of the slave's database goes back at a hand-back. */
+  readonly returnMode: "none" | "tables" | "all";
+  /** `[append:|replace:]table`; patterns as in `excludeTableData`. */
+  readonly returnTables: readonly string[];
+  /** `wait`: the slave serves on until what it gained can go back; `go`: it goes back without. */
+  readonly onReturnFailure: "wait" | "go";
 }
 
 /** `[replication.files]`. */

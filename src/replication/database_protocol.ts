@@ -9,6 +9,7 @@
 import type { DatabaseLocale, DatabaseProperties, Manifest } from "./database_manifest.ts";
 import type { DatabaseAddress } from "./database_connection.ts";
 import type { DatabaseRights } from "./host_facts.ts";
+import type { ReturnOperations } from "./return/return_protocol.ts";
 
 /** Longest line, in bytes: a manifest fits. */
 export const MAX_WORKER_LINE_BYTES = 32 * 1024 * 1024;
@@ -45,7 +46,7 @@ export interface Signatures {
 }
 
 /** Every operation: what it is given and what it answers. */
-export interface WorkerOperations {
+export interface WorkerOperations extends ReturnOperations {
   /** Opens the snapshot, counts in it, begins to guard. */
   "dump-open": {
     readonly args: TableSelection & { readonly appName: string };

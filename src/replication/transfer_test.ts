@@ -17,6 +17,9 @@ const DATABASE = {
   everyMs: 600_000,
   localTables: [],
   excludeTableData: [],
+  returnMode: "none" as const,
+  returnTables: [],
+  onReturnFailure: "wait" as const,
 };
 
 /** A source whose dump is what the test says. */

@@ -8,6 +8,7 @@ import { PostgresDatabase } from "../../src/replication/database.ts";
 import type { DatabaseSeams } from "../../src/replication/database_context.ts";
 import type { DatabaseDump } from "../../src/replication/database_port.ts";
 import { openSession, type Session } from "../../src/replication/database_session.ts";
+import { ReturnDatabase } from "../../src/replication/return/return_database.ts";
 import type { SetDetail } from "../../src/replication/set_header.ts";
 import type { DatabaseConfig } from "../../src/config/types.ts";
 import { sourceSeams } from "./database_seams.ts";
@@ -25,6 +26,8 @@ export interface DatabaseHost {
   readonly cluster: TestCluster;
   /** `options` replace parts of the configuration or the seams. */
   source(options?: Partial<DatabaseConfig>, seams?: DatabaseSeams): PostgresDatabase;
+  /** The same for the way back. */
+  returning(options?: Partial<DatabaseConfig>): ReturnDatabase;
   /** Hash of all rows of every table, sequence and large object, by name. */
   contents(database?: string): Promise<Record<string, string>>;
   /** Names of the databases, without PostgreSQL's own. */
@@ -46,10 +49,18 @@ export interface DatabasePair extends AsyncDisposable {
 }
 
 /** Makes two hosts that differ in everything; `rows` is the size of the master's history. */
-export async function databasePair(options: { rows: number }): Promise<DatabasePair> {
+export async function databasePair(options: {
+  rows: number;
+  /** Server settings of both clusters. */
+  settings?: Readonly<Record<string, string>>;
+}): Promise<DatabasePair> {
   const stack = new AsyncDisposableStack();
   try {
-    const clusters = [stack.use(await TestCluster.start()), stack.use(await TestCluster.start())];
+    const { settings = {} } = options;
+    const clusters = [
+      stack.use(await TestCluster.start({ settings })),
+      stack.use(await TestCluster.start({ settings })),
+    ];
     const [first, second] = clusters as [TestCluster, TestCluster];
     // Below a cluster's directory, so that its keeper removes them whatever happens to this process.
     const [directory, cache] = [`${first.directory}/spool`, `${first.directory}/deno`];
@@ -138,11 +149,15 @@ async function host(
     everyMs: 3_600_000,
     localTables: XIVO_LOCAL_TABLES,
     excludeTableData: [],
+    returnMode: "none",
+    returnTables: [],
+    onReturnFailure: "wait",
   };
   return {
     cluster,
     source: (parts = {}, more = {}) =>
       new PostgresDatabase({ ...config, ...parts }, { ...seams, ...more }),
+    returning: (parts = {}) => new ReturnDatabase({ ...config, ...parts }, seams),
     installer: (spoolFile) => {
       const main = new URL("./database_install_main.ts", import.meta.url).pathname;
       const { workerEnv } = seams;
