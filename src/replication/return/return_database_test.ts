@@ -167,19 +167,11 @@ for (const [mode, config] of [["tables", TABLES], ["all", ALL]] as const) {
       assert(outcome.same > 70);
     });
 
-    await t.step("the master's sequences go on above the slave's", async () => {
-      await on(
-        pair,
-        "master",
-        "INSERT INTO extensions (exten, context) VALUES ('6002', 'ctx1')",
-      );
-    });
-
     await on(
       pair,
       "slave",
       `UPDATE userfeatures SET passwd = 'slave' WHERE id = 11;
-      UPDATE userfeatures SET passwd = 'slave' WHERE id = 12;
+      UPDATE cfg_01 SET val = 'slave' WHERE id = 4;
       UPDATE userfeatures SET lastname = 'deleted there' WHERE id = 199;
       DELETE FROM userfeatures WHERE id = 198;
       INSERT INTO extensions (exten, context, typeval) VALUES ('7777', 'ctx1', 'slave')`,
@@ -188,10 +180,10 @@ for (const [mode, config] of [["tables", TABLES], ["all", ALL]] as const) {
       pair,
       "master",
       `UPDATE userfeatures SET passwd = 'master' WHERE id = 11;
-      UPDATE userfeatures SET email = 'master@example.org' WHERE id = 12;
+      UPDATE cfg_01 SET num = 4444 WHERE id = 4;
       DELETE FROM userfeatures WHERE id = 199;
       UPDATE userfeatures SET lastname = 'kept' WHERE id = 198;
-      INSERT INTO extensions (exten, context, typeval) VALUES ('7777', 'ctx1', 'master')`,
+      INSERT INTO extensions (id, exten, context, typeval) VALUES (5000, '7777', 'ctx1', 'master')`,
     );
 
     await t.step("conflicts are shown with both values, and nothing is changed", async () => {
@@ -225,7 +217,7 @@ for (const [mode, config] of [["tables", TABLES], ["all", ALL]] as const) {
           .id;
       const decisions = {
         [id("11")]: "slave",
-        [id("12")]: "both",
+        [id("4")]: "both",
         [id("199")]: "slave",
         [id("198")]: "master",
         [id("7777")]: "slave",
@@ -239,14 +231,27 @@ for (const [mode, config] of [["tables", TABLES], ["all", ALL]] as const) {
           pair,
           "master",
           `SELECT string_agg(concat_ws(' ', id, passwd = 'slave', email, lastname), ';' ORDER BY id)
-            FROM userfeatures WHERE id IN (11, 12, 198, 199)`,
+            FROM userfeatures WHERE id IN (11, 198, 199)`,
         ),
-        "11 t u11@example.org Last77;12 t master@example.org Last84;" +
+        "11 t u11@example.org Last77;" +
           "198 f u198@example.org kept;199 f u199@example.org deleted there",
       );
       assert.equal(
-        await on(pair, "master", "SELECT typeval FROM extensions WHERE exten = '7777'"),
-        "slave",
+        await on(
+          pair,
+          "master",
+          `SELECT (SELECT typeval FROM extensions WHERE exten = '7777'),
+            (SELECT val || num FROM cfg_01 WHERE id = 4)`,
+        ),
+        "slave|slave4444",
+      );
+    });
+
+    await t.step("the master's sequences go on above the slave's", async () => {
+      await on(
+        pair,
+        "master",
+        "INSERT INTO extensions (exten, context) VALUES ('6002', 'ctx1')",
       );
     });
 

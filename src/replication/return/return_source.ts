@@ -100,7 +100,7 @@ export class ReturnSource {
       SELECT tbl, append, key::text, before::text, after::text FROM (
         SELECT *, sum(length(before::text) + length(after::text)) OVER (ORDER BY n) AS chars
         FROM (SELECT * FROM pg_temp.relais_changes WHERE n > ${Number(from)} ORDER BY n
-          LIMIT ${READ_ROWS}) some) x
+          LIMIT ${READ_ROWS}) part) x
       WHERE chars < ${READ_CHARS} OR chars IS NULL OR n = ${Number(from) + 1} ORDER BY n`);
     return { changes: rows.map(toChange) };
   }
