@@ -15,6 +15,7 @@ import { writeAll } from "../os/write_all.ts";
 import { PostgresDatabase } from "../replication/database.ts";
 import { receive } from "../replication/receive.ts";
 import type { HostFacts } from "../replication/host_facts.ts";
+import { ReturnDatabase } from "../replication/return/return_database.ts";
 import type { Permission, ReceiveGate } from "../replication/receive_gate.ts";
 import { Memory, readBoot } from "../runtime/memory.ts";
 import { controlSocket, type Paths } from "../runtime/paths.ts";
@@ -52,6 +53,7 @@ export async function receiveVerb({ words, paths, signal }: {
     clock: systemClock,
     gate: createGate(client),
     database: database === null ? null : new PostgresDatabase(database),
+    returning: database === null ? null : new ReturnDatabase(database),
     facts: (nonce) => facts(nonce, { config: local, paths, client, signal }),
     input: () => Deno.stdin.readable,
     write: (bytes) => writeAll(Deno.stdout, bytes),

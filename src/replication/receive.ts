@@ -23,6 +23,8 @@ import {
   RECEIVE_EXIT,
   type RemoteLine,
 } from "./remote_protocol.ts";
+import { receiveReturn } from "./return/receive_return.ts";
+import type { ReturnDatabase } from "./return/return_database.ts";
 import { SetStates } from "./set_state.ts";
 import { SetStreamError, writeSetStream } from "./stream.ts";
 
@@ -34,6 +36,8 @@ export interface ReceiveContext {
   readonly gate: ReceiveGate;
   /** Null: no database is configured here. */
   readonly database: DatabaseSource | null;
+  /** The way back of the database; default: there is none. */
+  readonly returning?: ReturnDatabase | null;
   /** Finds what `facts` answers; the key proofs are made over `nonce`. */
   readonly facts: (nonce: string) => Promise<HostFacts>;
   /** Standard input; not touched by `rsync`, which inherits it. */
@@ -87,6 +91,9 @@ async function perform(verb: ReceiveVerb, context: ReceiveContext): Promise<numb
       return RECEIVE_EXIT.ok;
     case "get":
       await giveAstdb(context);
+      return RECEIVE_EXIT.ok;
+    case "return":
+      await say(context, { ok: true, returned: await receiveReturn(context) });
       return RECEIVE_EXIT.ok;
     case "rsync":
       return await receiveRsync(verb, context);

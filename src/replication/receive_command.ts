@@ -14,6 +14,7 @@ export type ReceiveVerb =
   | { readonly verb: "facts"; readonly nonce: string }
   | { readonly verb: "put"; readonly set: DataSetName }
   | { readonly verb: "get"; readonly set: "astdb" }
+  | { readonly verb: "return" }
   | {
     readonly verb: "rsync";
     readonly epoch: number;
@@ -25,7 +26,7 @@ export type ReceiveVerb =
   };
 
 const SENTENCE =
-  "a peer may ask for: hello, facts, put astdb|database|files, get astdb, and rsync as relais runs it";
+  "a peer may ask for: hello, facts, put astdb|database|files, get astdb, return database, and rsync as relais runs it";
 const MAX_COMMAND_LENGTH = 8192;
 
 /** Facts that the sender writes in front of rsync's own words. */
@@ -57,6 +58,9 @@ export function parseReceiveCommand(text: string): ReceiveVerb | { readonly refu
       break;
     case "get astdb":
       if (words.length === 2) return { verb: "get", set: "astdb" };
+      break;
+    case "return database":
+      if (words.length === 2) return { verb: "return" };
       break;
     default:
       if (words[0] === "facts") return parseFacts(words) ?? refuse(`"${printable(text)}"`);

@@ -14,6 +14,7 @@ import { askGate, RefusedError, underPermission } from "./receive_gate.ts";
 import { underLock } from "./receive_lock.ts";
 import { encodeRemoteLine, type PutResult } from "./remote_protocol.ts";
 import type { ReceiveContext } from "./receive.ts";
+import { saveUndelivered } from "./return/save_undelivered.ts";
 import { withoutSlash } from "./rsync_arguments.ts";
 import type { OnProgress, SetHeader, SetProgress } from "./set_header.ts";
 import { SetStates } from "./set_state.ts";
@@ -71,7 +72,7 @@ async function putAlone(set: DataSetName, context: ReceiveContext): Promise<PutR
       try {
         const result = await talk.during((signal, onProgress) => {
           signal.addEventListener("abort", () => reading.abort(signal.reason), { once: true });
-          return take(set, incoming, { ...context, signal }, onProgress);
+          return takeAfterSaving(set, incoming, { ...context, signal }, onProgress);
         });
         return { result, bytes: result.size };
       } finally {
@@ -117,6 +118,13 @@ export function checkHeader(
   if (set !== "astdb" && config.role === "master") {
     refuse(`the master's ${set} is never replaced by the slave's: only return_paths come back`);
   }
+}
+
+/** What this host gained while it served, and did not give back, is kept before it is overwritten. */
+async function takeAfterSaving(...given: Parameters<typeof take>): Promise<PutResult> {
+  const [set, , context] = given;
+  if (set === "database") await saveUndelivered(context);
+  return await take(...given);
 }
 
 async function take(

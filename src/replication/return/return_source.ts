@@ -89,7 +89,12 @@ export class ReturnSource {
     const meta = await readMeta(query);
     if (meta === null) return null;
     await plainText(query);
-    if (meta.mode === "all") await catchUp(query);
+    if (meta.mode === "all") {
+      await catchUp(query).catch(async (cause) => {
+        // A slot that is lost is told with what is known.
+        if ((await slotFault(query)).length === 0) throw cause;
+      });
+    }
     return await listChanges(query, meta.mode);
   }
 
