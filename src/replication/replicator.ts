@@ -27,6 +27,8 @@ import { returnFiles, sendFiles } from "./files.ts";
 import type { OnProgress, SetProgress } from "./set_header.ts";
 import { type SetState, SetStates } from "./set_state.ts";
 import { type CopySet, SetRunner } from "./set_runner.ts";
+import type { ReturnDatabase } from "./return/return_database.ts";
+import { ReturnKeeper, type ReturnKeeperOptions } from "./return/return_keeper.ts";
 import { RemoteError, Transport } from "./transport.ts";
 
 const TICK_MS = 1000;
@@ -79,6 +81,10 @@ export interface ReplicatorOptions {
   readonly peerAddresses: () => readonly string[];
   readonly mayRead: () => MayRead;
   readonly database: DatabaseSource | null;
+  /** The way back of the database; default: there is none. */
+  readonly returning?: ReturnDatabase | null;
+  /** What happens to what goes back, for log, history and alerts. */
+  readonly onReturn?: ReturnKeeperOptions["onEvent"];
 }
 
 /** Copies the configured data sets. */
@@ -87,11 +93,14 @@ export class Replicator {
   readonly #states: SetStates;
   readonly #transport: Transport;
   readonly #runners: ReadonlyMap<DataSetName, SetRunner>;
+  readonly #back: ReturnKeeper | null;
   readonly #loop = new AbortController();
   #looping: Promise<void> = Promise.resolve();
   #sourceEpoch: number | null = null;
   /** Signature of the astdb that was last sent. */
   #sentSignature: string | null = null;
+  /** It is being seen whether what this host gained could go back. */
+  #looking = false;
   /** The last bulk copy (database, files): they run one after the other. */
   #bulk: Promise<unknown> = Promise.resolve();
 
@@ -108,6 +117,34 @@ export class Replicator {
       clock,
     });
     this.#runners = this.#makeRunners();
+    this.#back = this.#makeBack();
+  }
+
+  /** What the slave's database gained, on its way back; null: nothing ever goes back from here. */
+  get back(): ReturnKeeper | null {
+    return this.#back;
+  }
+
+  /**
+   * At a takeover, services stopped: from here on it is known what this host's database gains.
+   *
+   * @returns what was done, as a sentence; empty: there was nothing to do
+   * @throws when PostgreSQL does not do it, or does not answer in time
+   */
+  async readyDatabase({ signal }: { readonly signal: AbortSignal }): Promise<string> {
+    return await this.#back?.prepare(signal) ?? "";
+  }
+
+  /**
+   * At a hand-back, services stopped: brings to the master what this host's database gained.
+   *
+   * @returns what was done, as a sentence; empty: there was nothing to do
+   * @throws when it did not succeed and the policy is to wait
+   */
+  async returnDatabase(
+    options: { readonly signal: AbortSignal; readonly epoch: number },
+  ): Promise<string> {
+    return await this.#back?.deliver(options) ?? "";
   }
 
   /** The sets that this host may send: configured, and its role's to send. */
@@ -122,9 +159,16 @@ export class Replicator {
    * @returns a sentence
    * @throws {RemoteError} when the peer does not answer through ssh, or is not our peer
    */
-  async checkTransport({ signal }: { readonly signal: AbortSignal }): Promise<string> {
+  async checkTransport({ signal, epoch = 0 }: {
+    readonly signal: AbortSignal;
+    /** The epoch of what leaves this host. */
+    readonly epoch?: number;
+  }): Promise<string> {
     const { role, fingerprint, replication } = this.#options.config;
-    if (replication.astdb === null && (replication.files?.returnPaths.length ?? 0) === 0) {
+    const returns = this.#back !== null && replication.database?.returnMode !== "none";
+    if (
+      replication.astdb === null && (replication.files?.returnPaths.length ?? 0) === 0 && !returns
+    ) {
       return "nothing has to be copied at a hand-over";
     }
     const hello = await this.#transport.hello({ signal });
@@ -137,6 +181,7 @@ export class Replicator {
         "Cannot copy to the peer as the configurations differ: make relais.toml the same on both",
       );
     }
+    await this.#back?.check({ epoch, signal });
     return `relais receive answers on ${await this.#transport.address({ signal })}`;
   }
 
@@ -270,6 +315,21 @@ export class Replicator {
     return possibleLoss({ role, sets: this.status(), live: readAstdbOrigin(stateDir) });
   }
 
+  #makeBack(): ReturnKeeper | null {
+    const { config, stateDir, clock, returning = null, onReturn, log } = this.#options;
+    if (config.role !== "slave" || config.replication.database === null || returning === null) {
+      return null;
+    }
+    return new ReturnKeeper({
+      config,
+      stateDir,
+      clock,
+      transport: this.#transport,
+      database: returning,
+      onEvent: onReturn ?? ((level, text) => log(level, text, {})),
+    });
+  }
+
   #makeRunners(): ReadonlyMap<DataSetName, SetRunner> {
     const { config, clock } = this.#options;
     const copies: Readonly<Record<DataSetName, CopySet>> = {
@@ -326,6 +386,8 @@ export class Replicator {
 
   async #tick(): Promise<void> {
     const may = this.#options.mayRead();
+    await this.#back?.hearWord();
+    if (may.ok) this.#lookBack(may.epoch);
     if (!may.ok) {
       if (this.#sourceEpoch === null) return;
       this.#sourceEpoch = null;
@@ -335,6 +397,15 @@ export class Replicator {
     if (may.epoch !== this.#sourceEpoch) await this.#becomeSource(may.epoch);
     this.#watchAstdb();
     for (const runner of this.#runners.values()) runner.tick();
+  }
+
+  /** In the background: copies go on meanwhile. */
+  #lookBack(epoch: number): void {
+    const back = this.#back;
+    if (back === null || this.#looking || back.dueInMs > 0) return;
+    this.#looking = true;
+    const { signal } = this.#loop;
+    back.look({ epoch, signal }).finally(() => this.#looking = false);
   }
 
   async #becomeSource(epoch: number): Promise<void> {

@@ -9,6 +9,7 @@ import type { Clock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
 import { getLog } from "../os/log.ts";
 import { PostgresDatabase } from "../replication/database.ts";
+import { ReturnDatabase } from "../replication/return/return_database.ts";
 import { Replicator } from "../replication/replicator.ts";
 import { mayRead } from "./data_sets.ts";
 import type { Node } from "./node.ts";
@@ -37,6 +38,12 @@ export function createReplicator({ config, paths, clock, node }: {
     peerAddresses: () => node()?.links.peerAddresses() ?? [],
     mayRead: () => mayRead(node()?.loop.last ?? null),
     database: database === null ? null : new PostgresDatabase(database),
+    returning: database === null ? null : new ReturnDatabase(database),
+    onReturn: (level, text) => {
+      log[level](text);
+      node()?.note("RETURN", text);
+      if (level === "warn") node()?.alerts.raise(text);
+    },
   });
 }
 
