@@ -9,12 +9,12 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { buildInfo } from "../build_info.ts";
 import { DATA_SET_NAMES, type DataSetName } from "../core/types.ts";
 import { writeAll } from "../os/write_all.ts";
-import { RETURN_CHOICES } from "../replication/return/return_types.ts";
 import { controlSocket, DEFAULT_PATHS, type Paths } from "../runtime/paths.ts";
 import { ControlClient } from "./control_client.ts";
 import type { DaemonHandle } from "./daemon.ts";
 import { EXIT } from "./exit_codes.ts";
 import { report } from "./report.ts";
+import { addReturnVerb } from "./return_verb.ts";
 import { version } from "./version.ts";
 
 type Run = () => Promise<number>;
@@ -179,32 +179,12 @@ function addClientVerbs(
         (await import("./sync.ts")).sync(client(options), set, { json: !!options.json })
       )
     );
-  verb(program, "return", "what the slave's database gained: list it, settle conflicts")
-    .addArgument(
-      new Argument("[action]", "what to do; default: --dry-run").choices([
-        "conflicts",
-        "decide",
-        "go",
-      ]),
-    )
-    .argument("[conflict]", "decide: the name of a conflict, or all")
-    .addArgument(
-      new Argument("[choice]", "decide: whose row it shall be").choices(RETURN_CHOICES),
-    )
-    .addOption(runDirOption())
-    .option("--dry-run", "list what would go back to the master; change nothing")
-    .option("--json", "print as JSON")
-    .action((action, conflict, choice, options) =>
-      choose(async () =>
-        (await import("./return.ts")).returning(client(options), {
-          action: action ?? null,
-          conflict: conflict ?? null,
-          choice: choice ?? null,
-          dryRun: !!options.dryRun,
-          json: !!options.json,
-        })
-      )
-    );
+  addReturnVerb(
+    verb(program, "return", "what the slave's database gained: list it, settle conflicts")
+      .addOption(runDirOption()),
+    client,
+    choose,
+  );
   verb(program, "announce", "announce the VIPs of this node to the network again")
     .addOption(runDirOption())
     .option("--json", "print the result as JSON")

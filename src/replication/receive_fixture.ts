@@ -8,6 +8,7 @@ import { writeAll } from "../os/write_all.ts";
 import type { DatabaseSource } from "./database_port.ts";
 import { receive } from "./receive.ts";
 import type { Permission, ReceiveGate } from "./receive_gate.ts";
+import { ReturnDatabase } from "./return/return_database.ts";
 import type { PeerGate } from "./peer_fixture.ts";
 
 const home = join(Deno.args[0]!, "peer");
@@ -59,6 +60,18 @@ const database: DatabaseSource = {
   cleanupLeftovers: () => Promise.resolve(),
 };
 
+/** The way back on a real cluster, if the test made one. */
+function returning(): ReturnDatabase | null {
+  try {
+    const { config, self, workerEnv } = JSON.parse(
+      Deno.readTextFileSync(join(home, "returning.json")),
+    );
+    return new ReturnDatabase(config, { self: (verb) => [...self, ...verb], workerEnv });
+  } catch {
+    return null;
+  }
+}
+
 const ended = new AbortController();
 Deno.addSignalListener("SIGTERM", () => ended.abort(new Error("asked to end")));
 Deno.exit(
@@ -68,6 +81,7 @@ Deno.exit(
     clock: systemClock,
     gate,
     database: config.replication.database === null ? null : database,
+    returning: returning(),
     facts: () => Promise.reject(new Error("not in this test")),
     input: () => Deno.stdin.readable,
     write: (bytes) => writeAll(Deno.stdout, bytes),

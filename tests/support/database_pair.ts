@@ -28,6 +28,10 @@ export interface DatabaseHost {
   source(options?: Partial<DatabaseConfig>, seams?: DatabaseSeams): PostgresDatabase;
   /** The same for the way back. */
   returning(options?: Partial<DatabaseConfig>): ReturnDatabase;
+  /** What makes {@linkcode returning} in a process of its own: configuration and seams, as JSON. */
+  returningJson(options?: Partial<DatabaseConfig>): string;
+  /** The configuration of it. */
+  readonly config: DatabaseConfig;
   /** Hash of all rows of every table, sequence and large object, by name. */
   contents(database?: string): Promise<Record<string, string>>;
   /** Names of the databases, without PostgreSQL's own. */
@@ -157,6 +161,13 @@ async function host(
     cluster,
     source: (parts = {}, more = {}) =>
       new PostgresDatabase({ ...config, ...parts }, { ...seams, ...more }),
+    config,
+    returningJson: (parts = {}) =>
+      JSON.stringify({
+        config: { ...config, ...parts },
+        self: seams.self?.([]),
+        workerEnv: seams.workerEnv,
+      }),
     returning: (parts = {}) => new ReturnDatabase({ ...config, ...parts }, seams),
     installer: (spoolFile) => {
       const main = new URL("./database_install_main.ts", import.meta.url).pathname;

@@ -21,9 +21,9 @@ import type { ReturnChoice, ReturnOutcome, ReturnSummary, RowChange } from "./re
 const PREPARE_MS = 3000;
 /** Later there is time. */
 const PREPARE_LATER_MS = 60_000;
-/** Rest between two looks: this, or as long as twenty of them took. */
+/** Rest between two looks: this, or sixty times as long as it took. */
 const LOOK_EVERY_MS = 15_000;
-const LOOK_SHARE = 20;
+const LOOK_SHARE = 60;
 /** A look that found everything well is believed for so long. */
 const LOOK_FRESH_MS = 120_000;
 /** Rows shown to an operator. */
