@@ -54,6 +54,14 @@ complete -c relais -n '__fish_seen_subcommand_from sync' -l json -d 'print progr
 complete -c relais -n '__fish_seen_subcommand_from sync' -s h -l help -d 'print this help and exit'
 complete -c relais -n '__fish_seen_subcommand_from sync' -a 'astdb database files all'
 
+complete -c relais -n __fish_use_subcommand -a return -d 'what the slave'"'"'s database gained: list it, settle conflicts'
+complete -c relais -n '__fish_seen_subcommand_from return' -l run-dir -x -a '(__fish_complete_directories)' -d 'sockets and what ends with the boot'
+complete -c relais -n '__fish_seen_subcommand_from return' -l dry-run -d 'list what would go back to the master; change nothing'
+complete -c relais -n '__fish_seen_subcommand_from return' -l json -d 'print as JSON'
+complete -c relais -n '__fish_seen_subcommand_from return' -s h -l help -d 'print this help and exit'
+complete -c relais -n '__fish_seen_subcommand_from return' -a 'conflicts decide go'
+complete -c relais -n '__fish_seen_subcommand_from return' -a 'master slave both'
+
 complete -c relais -n __fish_use_subcommand -a announce -d 'announce the VIPs of this node to the network again'
 complete -c relais -n '__fish_seen_subcommand_from announce' -l run-dir -x -a '(__fish_complete_directories)' -d 'sockets and what ends with the boot'
 complete -c relais -n '__fish_seen_subcommand_from announce' -l json -d 'print the result as JSON'

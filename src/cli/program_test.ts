@@ -13,6 +13,7 @@ const VERBS = [
   "maintenance",
   "reload",
   "sync",
+  "return",
   "announce",
   "init",
   "pair",
