@@ -155,6 +155,8 @@ class Worker {
       "return-catch-up": (_, deadlineMs) => gained.catchUp(deadlineMs),
       "return-open": (_, deadlineMs) => gained.open(deadlineMs),
       "return-read": ({ from }) => gained.read(from),
+      "return-ahead": () => gained.ahead(),
+      "return-ahead-done": () => gained.aheadDone(),
       "return-done": (_, deadlineMs) => gained.done(deadlineMs),
       "return-counters": (_, deadlineMs) => gained.counters(deadlineMs),
       "return-apply-begin": (args, deadlineMs) => taking.begin(args, deadlineMs),

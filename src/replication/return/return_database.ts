@@ -35,6 +35,14 @@ export interface ApplyRequest {
   readonly changes: AsyncIterable<readonly RowChange[]>;
 }
 
+/** History that goes before the hand-back, so that less is left for it. */
+export interface Ahead {
+  /** From here on only history is read. @returns the number of rows */
+  begin(): Promise<number>;
+  /** The master has it. */
+  done(): Promise<void>;
+}
+
 /** See the module. */
 export class ReturnDatabase {
   readonly #context: DatabaseContext;
@@ -90,6 +98,7 @@ export class ReturnDatabase {
     work: (
       summary: ReturnSummary | null,
       changes: () => AsyncGenerator<readonly RowChange[]>,
+      ahead: Ahead,
     ) => Promise<T>,
   ): Promise<T> {
     return await this.#with(async (worker) => {
@@ -103,7 +112,11 @@ export class ReturnDatabase {
           yield some;
         }
       }
-      return await work(summary, changes);
+      const options = { deadlineMs: OPEN_MS, signal };
+      return await work(summary, changes, {
+        begin: async () => (await worker.request("return-ahead", {}, options)).rows,
+        done: async () => void await worker.request("return-ahead-done", {}, options),
+      });
     });
   }
 

@@ -26,6 +26,8 @@ const LOOK_EVERY_MS = 15_000;
 const LOOK_SHARE = 60;
 /** A look that found everything well is believed for so long. */
 const LOOK_FRESH_MS = 120_000;
+/** Fewer call records than this wait for the hand-back. */
+const AHEAD_ROWS = 5000;
 /** Rows shown to an operator. */
 const SHOWN_ROWS = 200;
 const SHOWN_CHARS = 1_000_000;
@@ -249,7 +251,11 @@ export class ReturnKeeper {
     let found: ReturnSummary | null = null;
     try {
       const outcome = await this.#trial(epoch, signal, (summary) => found = summary);
-      if (outcome !== null) this.#judge(found, outcome);
+      if (outcome !== null) {
+        this.#judge(found, outcome);
+        const { history } = found!;
+        if (this.#blocked === null && history >= AHEAD_ROWS) await this.#goAhead(epoch, signal);
+      }
     } catch (cause) {
       // No master to go back to, or one that is not ready: no hand-back either.
       if (
@@ -260,6 +266,24 @@ export class ReturnKeeper {
       }
       throw cause;
     }
+  }
+
+  /** Call records that are many go while the telephones work: what is left for the hand-back is short. */
+  async #goAhead(epoch: number, signal: AbortSignal): Promise<void> {
+    const { database, onEvent } = this.#options;
+    await database.gained(signal, async (summary, changes, ahead) => {
+      if (summary === null) return;
+      const total = await ahead.begin();
+      const given = { ...this.#options, epoch, signal, decisions: {}, changes: changes() };
+      const outcome = await sendReturn({
+        ...given,
+        summary: { ...summary, total },
+        commit: "if-clean",
+      });
+      if (!outcome.committed) return;
+      await ahead.done();
+      onEvent("info", `${total} call records went to the master ahead of the hand-back`);
+    });
   }
 
   /** Null: nothing was prepared in this database, or there is nothing to bring. */

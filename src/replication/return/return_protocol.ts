@@ -63,6 +63,13 @@ export interface ReturnOperations {
     readonly args: { readonly from: number };
     readonly result: { readonly changes: readonly RowChange[] };
   };
+  /** Slave: of what was found, only history is read from here on; it goes ahead of the hand-back. */
+  "return-ahead": {
+    readonly args: Record<never, never>;
+    readonly result: { readonly rows: number };
+  };
+  /** Slave: the master has it. */
+  "return-ahead-done": { readonly args: Record<never, never>; readonly result: null };
   /** Slave: it is over; slot and schema go. */
   "return-done": { readonly args: Record<never, never>; readonly result: null };
   /** Slave, `return = "none"`: rows inserted, updated and deleted in this database so far. */

@@ -95,19 +95,51 @@ export class ReturnSource {
         if ((await slotFault(query)).length === 0) throw cause;
       });
     }
-    return await listChanges(query, meta.mode);
+    // One moment for all tables: a row must not be found without the one that it refers to.
+    return await inTransaction(
+      { query, begin: "BEGIN ISOLATION LEVEL REPEATABLE READ" },
+      () => listChanges(query, meta.mode),
+    );
   }
 
   /** `return-read` */
   async read(from: number): Promise<{ readonly changes: readonly RowChange[] }> {
-    if (this.#open === null) throw new Error("Cannot read changes that were not looked for");
-    const rows = await this.#open.query(`
-      SELECT tbl, append, key::text, before::text, after::text FROM (
+    const rows = await this.#opened()(`
+      SELECT tbl, append, key::text, before::text, after::text, sent::text FROM (
         SELECT *, sum(length(before::text) + length(after::text)) OVER (ORDER BY n) AS chars
         FROM (SELECT * FROM pg_temp.relais_changes WHERE n > ${Number(from)} ORDER BY n
           LIMIT ${READ_ROWS}) part) x
       WHERE chars < ${READ_CHARS} OR chars IS NULL OR n = ${Number(from) + 1} ORDER BY n`);
     return { changes: rows.map(toChange) };
+  }
+
+  /** `return-ahead` */
+  async ahead(): Promise<{ readonly rows: number }> {
+    const query = this.#opened();
+    await query(`
+      CREATE TEMP TABLE relais_ahead AS SELECT row_number() OVER (ORDER BY n)::int AS number, *
+        FROM relais_changes WHERE append AND after IS NOT NULL;
+      DROP TABLE relais_changes;
+      ALTER TABLE relais_ahead DROP COLUMN n;
+      ALTER TABLE relais_ahead RENAME COLUMN number TO n;
+      ALTER TABLE relais_ahead RENAME TO relais_changes;
+      CREATE INDEX ON relais_changes (n); ANALYZE relais_changes;
+      INSERT INTO ${RETURN_SCHEMA}.base (tbl, key, before, sent)
+        SELECT tbl, key, before, after FROM relais_changes
+        ON CONFLICT (tbl, md5(key::text)) DO UPDATE SET sent = excluded.sent`);
+    return { rows: Number(await scalar(query, "SELECT count(*) FROM relais_changes")) };
+  }
+
+  /** `return-ahead-done` */
+  async aheadDone(): Promise<null> {
+    await this.#opened()(`UPDATE ${RETURN_SCHEMA}.base b SET before = b.sent, sent = NULL
+      FROM relais_changes c WHERE c.tbl = b.tbl AND c.key = b.key`);
+    return null;
+  }
+
+  #opened(): Query {
+    if (this.#open === null) throw new Error("Cannot read changes that were not looked for");
+    return this.#open.query;
   }
 
   /** `return-done` */
@@ -187,7 +219,9 @@ async function keepBase(
     CREATE TABLE ${RETURN_SCHEMA}.meta (facts jsonb NOT NULL);
     -- append: rows with a number above "above"; otherwise as it was is in base, or comes from the log.
     CREATE TABLE ${RETURN_SCHEMA}.followed (tbl text PRIMARY KEY, append boolean NOT NULL, above bigint);
-    CREATE TABLE ${RETURN_SCHEMA}.base (tbl text NOT NULL, key jsonb NOT NULL, before jsonb);
+    -- sent: what the master was given while this host served, unless it is "before" already.
+    CREATE TABLE ${RETURN_SCHEMA}.base (tbl text NOT NULL, key jsonb NOT NULL, before jsonb,
+      sent jsonb);
     CREATE UNIQUE INDEX ON ${RETURN_SCHEMA}.base (tbl, md5(key::text));
     CREATE TABLE ${RETURN_SCHEMA}.sequence (name text PRIMARY KEY, raised bigint NOT NULL)`);
   const chosen = await chooseTables(query, args, notes);
@@ -311,7 +345,7 @@ async function raiseSequences(query: Query): Promise<number> {
 async function listChanges(query: Query, mode: "tables" | "all"): Promise<ReturnSummary> {
   const notes = mode === "all" ? await slotFault(query) : [];
   await query(`CREATE TEMP TABLE relais_found (tbl text, append boolean, rank int, key jsonb,
-    before jsonb, after jsonb)`);
+    before jsonb, after jsonb, sent jsonb)`);
   const followed = await query(
     `SELECT tbl, append, above::text AS above FROM ${RETURN_SCHEMA}.followed
       WHERE to_regclass(tbl) IS NOT NULL ORDER BY tbl`,
@@ -321,7 +355,7 @@ async function listChanges(query: Query, mode: "tables" | "all"): Promise<Return
     const shape = await tableShape(query, String(row.tbl));
     const rank = order.indexOf(shape.name);
     await query(`INSERT INTO relais_found
-      SELECT ${quoteLiteral(shape.name)}, ${row.append === true}, ${rank}, key, before, after
+      SELECT ${quoteLiteral(shape.name)}, ${row.append === true}, ${rank}, key, before, after, sent
       FROM (${changesOf(shape, mode, row.above)}) x WHERE before IS DISTINCT FROM after`);
   }
   // What was deleted leaves first, children before parents; then what is new or changed, parents first.
@@ -343,6 +377,9 @@ async function listChanges(query: Query, mode: "tables" | "all"): Promise<Return
       deleted: Number(row.deleted),
     })),
     sequences: await usedSequences(query),
+    history: Number(
+      await scalar(query, "SELECT count(*) FROM relais_changes WHERE append AND after IS NOT NULL"),
+    ),
     notes,
   };
 }
@@ -352,22 +389,25 @@ function changesOf(shape: TableShape, mode: "tables" | "all", above: unknown): s
   const table = quoteLiteral(shape.name);
   if (above !== null && mode === "tables") {
     const key = quoteIdent(shape.key[0]!);
-    return `SELECT ${rowText("t", shape.key)} AS key, NULL::jsonb AS before,
-      ${rowText("t", columns)} AS after FROM ONLY ${shape.name} t WHERE t.${key} > ${above}`;
+    const now = `SELECT ${rowText("t", shape.key)} AS key, ${rowText("t", columns)} AS after
+      FROM ONLY ${shape.name} t WHERE t.${key} > ${above}`;
+    // Known are those that went ahead.
+    return `SELECT key, before, after, sent FROM (${now}) a
+      LEFT JOIN (SELECT key, before, sent FROM ${RETURN_SCHEMA}.base WHERE tbl = ${table}) b USING (key)`;
   }
   if (mode === "tables" || !shape.hasKey) {
-    const kept = `SELECT key, before FROM ${RETURN_SCHEMA}.base WHERE tbl = ${table}`;
+    const kept = `SELECT key, before, sent FROM ${RETURN_SCHEMA}.base WHERE tbl = ${table}`;
     const now = `SELECT DISTINCT ${rowText("t", shape.key)} AS key, ${
       rowText("t", columns)
     } AS after
       FROM ONLY ${shape.name} t`;
     // From the log only touched keys are known: the other rows are as they were.
     const join = mode === "tables" ? "FULL" : "LEFT";
-    return `SELECT key, before, after FROM (${kept}) b ${join} JOIN (${now}) a USING (key)`;
+    return `SELECT key, before, after, sent FROM (${kept}) b ${join} JOIN (${now}) a USING (key)`;
   }
   const first = quoteIdent(shape.key[0]!);
   return `SELECT b.key, b.before, CASE WHEN t.${first} IS NULL THEN NULL
-      ELSE ${rowText("t", columns)} END AS after
+      ELSE ${rowText("t", columns)} END AS after, b.sent
     FROM ${RETURN_SCHEMA}.base b LEFT JOIN ONLY ${shape.name} t ON ${sameKey(shape, "t", "b.key")}
     WHERE b.tbl = ${table}`;
 }
@@ -392,5 +432,6 @@ function toChange(row: Row): RowChange {
     key: parse(row.key),
     before: parse(row.before),
     after: parse(row.after),
+    ...(row.sent === null ? {} : { sent: parse(row.sent) }),
   };
 }

@@ -185,7 +185,7 @@ export class ReturnTarget {
   ): Promise<void> {
     const { query } = this.#live();
     const count = this.#count;
-    const { before, after } = change;
+    const { before, after, sent = null } = change;
     const columns = Object.keys(after ?? before ?? {});
     const equal = (one: RowValues | null, other: RowValues | null): boolean =>
       one === null || other === null ? one === other : differing(one, other, columns).length === 0;
@@ -193,12 +193,13 @@ export class ReturnTarget {
       count.same++;
       return;
     }
-    if (change.append && before === null && after !== null && current !== null) {
+    const untouched = equal(current, before) || (sent !== null && equal(current, sent));
+    if (change.append && before === null && after !== null && !untouched) {
       return await this.#renumber(shape, change, after, decisions);
     }
     let force = false;
     let only: readonly string[] | null = null;
-    if (!equal(current, before)) {
+    if (!untouched) {
       const conflict = conflictOf(change, "changed", current);
       const choice = decided(conflict.id, decisions);
       if (choice === undefined) return count.conflict(conflict);

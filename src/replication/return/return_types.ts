@@ -33,6 +33,8 @@ export const rowChangeSchema = z.object({
   before: rowSchema.nullable(),
   /** The row now; null: it was deleted. */
   after: rowSchema.nullable(),
+  /** What the master was given before and may have: as good as `before`. */
+  sent: rowSchema.nullable().optional(),
 });
 /** See the schema. */
 export interface RowChange extends Readonly<z.infer<typeof rowChangeSchema>> {}
@@ -105,6 +107,8 @@ export interface ReturnSummary {
   readonly total: number;
   readonly tables: readonly TableCounts[];
   readonly sequences: readonly SequenceState[];
+  /** New and changed rows of history among them. */
+  readonly history: number;
   /** What can't go back, each as a sentence. */
   readonly notes: readonly string[];
 }
