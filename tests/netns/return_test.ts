@@ -48,6 +48,7 @@ Deno.test("rows of the slave go back, a conflict keeps the service there until i
     deadlineMs: DEADLINE_MS,
     what: "the master at rest",
   });
+  await slave.untilState("active", DEADLINE_MS);
   const refused = await slave.relais(["failback"], DEADLINE_MS);
   assert.notEqual(refused.code, 0);
   assert.match(refused.stdout + refused.stderr, /1 row differs on both hosts/);
@@ -60,7 +61,7 @@ Deno.test("rows of the slave go back, a conflict keeps the service there until i
   assert.deepEqual([conflict.slave.passwd, conflict.master.passwd], ["slave", "master"]);
   const text = await slave.relais(["return"], DEADLINE_MS);
   assert.match(text.stdout, /3 rows would go to the master/);
-  assert.match(text.stdout, /passwd="slave"\n {2}master: .*passwd="master"/);
+  assert.match(text.stdout, /slave: .*passwd="slave".*\n {2}master: .*passwd="master"/);
   const decided = await slave.relais(["return", "decide", conflict.id, "master"], DEADLINE_MS);
   assert.equal(decided.code, 0, decided.stdout + decided.stderr);
 
