@@ -12,6 +12,7 @@ import { messageOf } from "../os/errors.ts";
 import { takeInventory } from "./astdb_inventory.ts";
 import type { DatabaseSource } from "./database_port.ts";
 import type { HostFacts } from "./host_facts.ts";
+import { receiveTunnel } from "./logical/receive_tunnel.ts";
 import { parseReceiveCommand, type ReceiveVerb } from "./receive_command.ts";
 import { type ReceiveGate, RefusedError } from "./receive_gate.ts";
 import { receivePut } from "./receive_put.ts";
@@ -34,6 +35,8 @@ export interface ReceiveContext {
   readonly gate: ReceiveGate;
   /** Null: no database is configured here. */
   readonly database: DatabaseSource | null;
+  /** System user and role of the tunnel's connections; default: {@linkcode TUNNEL_USER}. */
+  readonly tunnelUser?: string;
   /** Finds what `facts` answers; the key proofs are made over `nonce`. */
   readonly facts: (nonce: string) => Promise<HostFacts>;
   /** Standard input; not touched by `rsync`, which inherits it. */
@@ -64,8 +67,8 @@ export async function receive(command: string, context: ReceiveContext): Promise
       ? "badData"
       : "failed";
     context.warn(reason);
-    const silent = !("refused" in verb) && (verb.verb === "rsync" || verb.verb === "get");
-    // In those two, standard output belongs to another protocol. Otherwise the caller may be gone.
+    const silent = !("refused" in verb) && ["rsync", "get", "database-tunnel"].includes(verb.verb);
+    // In those, standard output belongs to another protocol. Otherwise the caller may be gone.
     if (!silent) await say(context, { ok: false, kind, reason }).catch(() => {});
     return RECEIVE_EXIT[kind];
   }
@@ -88,6 +91,8 @@ async function perform(verb: ReceiveVerb, context: ReceiveContext): Promise<numb
     case "get":
       await giveAstdb(context);
       return RECEIVE_EXIT.ok;
+    case "database-tunnel":
+      return await receiveTunnel(verb.peer, context);
     case "rsync":
       return await receiveRsync(verb, context);
   }

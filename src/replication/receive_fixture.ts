@@ -68,6 +68,8 @@ Deno.exit(
     clock: systemClock,
     gate,
     database: config.replication.database === null ? null : database,
+    // A role that every Debian has a system user for.
+    tunnelUser: "nobody",
     facts: () => Promise.reject(new Error("not in this test")),
     input: () => Deno.stdin.readable,
     write: (bytes) => writeAll(Deno.stdout, bytes),

@@ -15,6 +15,9 @@ const DATABASE = {
   port: null,
   osUser: "postgres",
   everyMs: 600_000,
+  mode: "copy" as const,
+  synchronous: false,
+  synchronousPatienceMs: 3000,
   localTables: [],
   excludeTableData: [],
 };

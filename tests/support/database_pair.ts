@@ -136,6 +136,9 @@ async function host(
     port: cluster.port,
     osUser: cluster.osUser,
     everyMs: 3_600_000,
+    mode: "copy",
+    synchronous: false,
+    synchronousPatienceMs: 3000,
     localTables: XIVO_LOCAL_TABLES,
     excludeTableData: [],
   };
