@@ -24,6 +24,7 @@ export type StepName =
   | "check-health"
   | "fetch-astdb"
   | "install-astdb"
+  | "ready-database"
   | "send-astdb"
   | "send-files"
   | "tell-yours"
@@ -92,6 +93,11 @@ export function goalSteps(goal: GoalName, options: GoalOptions): readonly StepSp
           ? [step("fetch-astdb", "go-on", "M4: the peer may hold newer data")]
           : []),
         step("install-astdb", "go-on", "M3: before services read it; refused while they run"),
+        step(
+          "ready-database",
+          "go-on",
+          "before services write: the stream ends, sequences are raised",
+        ),
         step("hooks-before-takeover", "go-on", "the VIPs answer already, the services do not yet"),
         step("open-gate", "go-on", "relais may start the services now"),
         step("start-services", "fail", "S1, B3"),

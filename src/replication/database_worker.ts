@@ -21,6 +21,7 @@ import { readSignatures } from "./database_signature.ts";
 import { DumpSnapshot } from "./database_snapshot.ts";
 import type { DatabaseAddress } from "./database_connection.ts";
 import { encodeLine, readLines } from "./json_lines.ts";
+import { StreamWorker } from "./logical/stream_worker.ts";
 
 /** How long the sessions may take to close, in milliseconds: the process ends then anyway. */
 const CLOSE_DEADLINE_MS = 2000;
@@ -106,19 +107,23 @@ function hearUncaught(tell: (error: unknown) => void): void {
 
 class Worker {
   readonly #install: InstallWorker;
+  readonly #stream: StreamWorker;
   readonly #handlers: Handlers;
   #snapshot: DumpSnapshot | null = null;
 
   constructor(address: DatabaseAddress, onBlocked: (reason: string) => void) {
     const install = new InstallWorker(address);
     this.#install = install;
+    this.#stream = new StreamWorker(address);
     this.#handlers = {
+      ...this.#stream.handlers(),
       "dump-open": async (args, deadlineMs) => {
         const opened = await DumpSnapshot.open({
           address,
           selection: args,
           appName: args.appName,
           statementTimeoutMs: deadlineMs,
+          slot: args.slot ?? null,
           onBlocked,
         });
         this.#snapshot = opened.snapshot;
@@ -164,7 +169,7 @@ class Worker {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#snapshot?.close(), this.#install.close()]);
+    await Promise.all([this.#snapshot?.close(), this.#install.close(), this.#stream.close()]);
   }
 
   #run<Op extends WorkerOperation>(

@@ -12,6 +12,8 @@ import { messageOf } from "../os/errors.ts";
 import { takeInventory } from "./astdb_inventory.ts";
 import type { DatabaseSource } from "./database_port.ts";
 import type { HostFacts } from "./host_facts.ts";
+import { receiveStream } from "./logical/receive_stream.ts";
+import type { StreamDatabase } from "./logical/stream_database.ts";
 import { receiveTunnel } from "./logical/receive_tunnel.ts";
 import { parseReceiveCommand, type ReceiveVerb } from "./receive_command.ts";
 import { type ReceiveGate, RefusedError } from "./receive_gate.ts";
@@ -35,6 +37,10 @@ export interface ReceiveContext {
   readonly gate: ReceiveGate;
   /** Null: no database is configured here. */
   readonly database: DatabaseSource | null;
+  /** For the stream; null: no database is configured here. */
+  readonly streamDatabase: StreamDatabase | null;
+  /** Where the daemon's sockets are. */
+  readonly runDir: string;
   /** System user and role of the tunnel's connections; default: {@linkcode TUNNEL_USER}. */
   readonly tunnelUser?: string;
   /** Finds what `facts` answers; the key proofs are made over `nonce`. */
@@ -93,6 +99,9 @@ async function perform(verb: ReceiveVerb, context: ReceiveContext): Promise<numb
       return RECEIVE_EXIT.ok;
     case "database-tunnel":
       return await receiveTunnel(verb.peer, context);
+    case "stream":
+      await say(context, { ok: true, stream: await receiveStream(verb.peer, context) });
+      return RECEIVE_EXIT.ok;
     case "rsync":
       return await receiveRsync(verb, context);
   }

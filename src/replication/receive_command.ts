@@ -15,7 +15,7 @@ export type ReceiveVerb =
   | { readonly verb: "facts"; readonly nonce: string }
   | { readonly verb: "put"; readonly set: DataSetName }
   | { readonly verb: "get"; readonly set: "astdb" }
-  | { readonly verb: "database-tunnel"; readonly peer: PeerFacts }
+  | { readonly verb: "database-tunnel" | "stream"; readonly peer: PeerFacts }
   | {
     readonly verb: "rsync";
     readonly epoch: number;
@@ -27,7 +27,7 @@ export type ReceiveVerb =
   };
 
 const SENTENCE = "a peer may ask for: hello, facts, put astdb|database|files, get astdb, " +
-  "database-tunnel, and rsync as relais runs it";
+  "database-tunnel, stream, and rsync as relais runs it";
 const MAX_COMMAND_LENGTH = 8192;
 
 /** Facts that the sender writes in front of rsync's own words. */
@@ -61,9 +61,9 @@ export function parseReceiveCommand(text: string): ReceiveVerb | { readonly refu
       if (words.length === 2) return { verb: "get", set: "astdb" };
       break;
     default:
-      if (words[0] === "database-tunnel") {
+      if (words[0] === "database-tunnel" || words[0] === "stream") {
         const peer = parsePeerFacts(words.slice(1));
-        return peer === null ? refuse(`"${printable(text)}"`) : { verb: "database-tunnel", peer };
+        return peer === null ? refuse(`"${printable(text)}"`) : { verb: words[0], peer };
       }
       if (words[0] === "facts") return parseFacts(words) ?? refuse(`"${printable(text)}"`);
       if (words[0] === "rsync") return parseRsync(words) ?? refuse(`"${printable(text)}"`);

@@ -6,6 +6,9 @@ import { join } from "node:path";
 import { systemClock } from "../os/clock.ts";
 import { writeAll } from "../os/write_all.ts";
 import type { DatabaseSource } from "./database_port.ts";
+import { PostgresDatabase } from "./database.ts";
+import type { DatabaseSeams } from "./database_context.ts";
+import { StreamDatabase } from "./logical/stream_database.ts";
 import { receive } from "./receive.ts";
 import type { Permission, ReceiveGate } from "./receive_gate.ts";
 import type { PeerGate } from "./peer_fixture.ts";
@@ -59,6 +62,14 @@ const database: DatabaseSource = {
   cleanupLeftovers: () => Promise.resolve(),
 };
 
+// A test of the stream has real PostgreSQL on both hosts, and says how the worker runs.
+const { streamed = null } = config as { streamed?: { main: string; denoDir: string } | null };
+const seams: DatabaseSeams = streamed === null ? {} : {
+  self: (verb) => [Deno.execPath(), "run", "-A", "--quiet", streamed.main, ...verb],
+  workerEnv: { DENO_DIR: streamed.denoDir },
+};
+const settings = config.replication.database;
+
 const ended = new AbortController();
 Deno.addSignalListener("SIGTERM", () => ended.abort(new Error("asked to end")));
 Deno.exit(
@@ -67,7 +78,13 @@ Deno.exit(
     stateDir: join(home, "state"),
     clock: systemClock,
     gate,
-    database: config.replication.database === null ? null : database,
+    database: settings === null
+      ? null
+      : streamed === null
+      ? database
+      : new PostgresDatabase(settings, seams),
+    streamDatabase: streamed === null ? null : new StreamDatabase(settings, seams),
+    runDir: join(home, "run"),
     // A role that every Debian has a system user for.
     tunnelUser: "nobody",
     facts: () => Promise.reject(new Error("not in this test")),

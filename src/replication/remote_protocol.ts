@@ -106,9 +106,20 @@ export type RemoteLine =
   | { readonly ok: false; readonly kind: "refused" | "failed" | "badData"; readonly reason: string }
   | ({ readonly ok: true } & PutResult)
   | FactsAnswer
+  /** Answer to `stream`; what it must be depends on the request. */
+  | { readonly ok: true; readonly stream: object }
   | Hello;
 
-const lineSchema = z.union([progressLine, failureLine, helloSchema, factsSchema, putLine]);
+const streamLine = z.object({ ok: z.literal(true), stream: z.looseObject({}) });
+
+const lineSchema = z.union([
+  progressLine,
+  failureLine,
+  streamLine,
+  helloSchema,
+  factsSchema,
+  putLine,
+]);
 
 /**
  * Parses one line.

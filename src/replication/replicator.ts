@@ -27,6 +27,8 @@ import { returnFiles, sendFiles } from "./files.ts";
 import type { OnProgress, SetProgress } from "./set_header.ts";
 import { type SetState, SetStates } from "./set_state.ts";
 import { type CopySet, SetRunner } from "./set_runner.ts";
+import { createStream, sendSeed, type StreamSeam } from "./logical/create_stream.ts";
+import type { Stream, StreamStatus } from "./logical/stream.ts";
 import { RemoteError, Transport } from "./transport.ts";
 
 const TICK_MS = 1000;
@@ -79,6 +81,8 @@ export interface ReplicatorOptions {
   readonly peerAddresses: () => readonly string[];
   readonly mayRead: () => MayRead;
   readonly database: DatabaseSource | null;
+  /** What the stream needs of the node; default: there is no stream. */
+  readonly stream?: StreamSeam;
 }
 
 /** Copies the configured data sets. */
@@ -87,6 +91,7 @@ export class Replicator {
   readonly #states: SetStates;
   readonly #transport: Transport;
   readonly #runners: ReadonlyMap<DataSetName, SetRunner>;
+  readonly #stream: Stream | null;
   readonly #loop = new AbortController();
   #looping: Promise<void> = Promise.resolve();
   #sourceEpoch: number | null = null;
@@ -108,6 +113,27 @@ export class Replicator {
       clock,
     });
     this.#runners = this.#makeRunners();
+    this.#stream = createStream({
+      ...options,
+      requestSeed: () => this.#runners.get("database")?.noteChange(),
+    });
+  }
+
+  /** The stream of the database; null: it is copied only. */
+  get stream(): StreamStatus | null {
+    return this.#stream?.status ?? null;
+  }
+
+  /**
+   * At a takeover, services stopped: the database becomes this host's own.
+   *
+   * @returns what was done, as a sentence; empty: there was nothing to do
+   * @throws when PostgreSQL does not do it, or does not answer in time
+   */
+  async readyDatabase({ signal }: { readonly signal: AbortSignal }): Promise<string> {
+    const { role } = this.#options.config;
+    if (this.#stream === null || role !== "slave") return "";
+    return await this.#stream.promote(signal);
   }
 
   /** The sets that this host may send: configured, and its role's to send. */
@@ -143,12 +169,14 @@ export class Replicator {
   /** Begins the schedule. */
   start(): void {
     this.#looping = this.#run();
+    this.#stream?.start();
   }
 
   /** Ends the schedule, cuts copies in progress, closes kept connections. */
   async stop(): Promise<void> {
     this.#loop.abort();
     await this.#looping;
+    await this.#stream?.stop();
     await Promise.all([...this.#runners.values()].map((runner) => runner.stop()));
     await this.#transport.close();
   }
@@ -267,7 +295,8 @@ export class Replicator {
   /** At a takeover without the peer's help: what may be lost, as the age of this host's copy of it. */
   lossReport(): readonly PossibleLoss[] {
     const { config: { role }, stateDir } = this.#options;
-    return possibleLoss({ role, sets: this.status(), live: readAstdbOrigin(stateDir) });
+    const stream = this.#options.stream?.peer() ?? null;
+    return possibleLoss({ role, sets: this.status(), live: readAstdbOrigin(stateDir), stream });
   }
 
   #makeRunners(): ReadonlyMap<DataSetName, SetRunner> {
@@ -366,7 +395,8 @@ export class Replicator {
     const { config, clock, database } = this.#options;
     const transport = this.#transport;
     const source = database!;
-    return await sendDatabase({ config, clock, transport, source, epoch, signal, onProgress });
+    const options = { config, clock, transport, source, epoch, signal, onProgress };
+    return await (this.#stream === null ? sendDatabase(options) : sendSeed(this.#stream, options));
   }
 
   async #copyFiles(options: Parameters<CopySet>[0]): ReturnType<CopySet> {

@@ -82,6 +82,8 @@ export function stepDeadlineMs(step: StepName, config: LocalConfig): number {
       return 20 * SECOND;
     case "install-astdb":
       return 10 * SECOND;
+    case "ready-database":
+      return 8 * SECOND;
     case "send-files":
       return 120 * SECOND;
     case "tell-yours":
@@ -98,7 +100,11 @@ export function stepDeadlineMs(step: StepName, config: LocalConfig): number {
 }
 
 /** Whether a step has anything to do here: hooks that are not configured leave no trace. */
-export function stepHasWork(step: StepName, { hooks }: Pick<LocalConfig, "hooks">): boolean {
+export function stepHasWork(
+  step: StepName,
+  { hooks, replication }: Pick<LocalConfig, "hooks" | "replication">,
+): boolean {
+  if (step === "ready-database") return replication.database?.mode === "stream";
   const moment = hookMoment(step);
   return moment === null || hooks[moment].length > 0;
 }
@@ -175,6 +181,8 @@ export function createStepPerformer(deps: StepDeps): StepPerformer {
         const { installed, why } = await replicator.installReceivedAstdb({ signal });
         return `${installed ? "installed" : "not installed"}: ${why}`;
       }
+      case "ready-database":
+        return await replicator?.readyDatabase({ signal });
       case "send-astdb":
         await replicator?.sendAstdbAtRest({ signal, epoch: deps.epoch() });
         return;

@@ -1,0 +1,74 @@
+/**
+ * Joins the stream to the replicator.
+ *
+ * @module
+ */
+
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { StreamLoss } from "../loss.ts";
+import type { ReplicatorOptions } from "../replicator.ts";
+import { sendDatabase } from "../send_database.ts";
+import type { SetSuccess } from "../set_state.ts";
+import { Transport } from "../transport.ts";
+import { Stream, type StreamEvent, type StreamSelf } from "./stream.ts";
+import { StreamDatabase } from "./stream_database.ts";
+import type { DatabaseSeams } from "../database_context.ts";
+
+/** What the stream needs of the node. */
+export interface StreamSeam {
+  /** Null: it has not started. */
+  readonly self: () => StreamSelf | null;
+  /** What the peer said last of the stream that this host follows; null: nothing that helps. */
+  readonly peer: () => StreamLoss | null;
+  /** Something for the history. */
+  readonly onEvent: StreamEvent;
+  /** For tests. */
+  readonly seams?: DatabaseSeams;
+}
+
+/** Makes the stream; null when the configuration has none. */
+export function createStream(
+  options: ReplicatorOptions & { readonly requestSeed: () => void },
+): Stream | null {
+  const { config, stateDir, runDir, clock, stream, peerAddresses, mayRead, requestSeed } = options;
+  const { database, transport } = config.replication;
+  if (database === null || database.mode !== "stream" || stream === undefined) return null;
+  // The stream's own connection to the peer's sshd: what a bulk copy fills would stand in its way.
+  const directory = join(runDir, "stream");
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  return new Stream({
+    config,
+    stateDir,
+    runDir,
+    clock,
+    transport: new Transport({ transport, runDir: directory, addresses: peerAddresses, clock }),
+    watch: new StreamDatabase(database, stream.seams),
+    work: new StreamDatabase(database, stream.seams),
+    self: stream.self,
+    isSource: () => mayRead().ok,
+    requestSeed,
+    onEvent: stream.onEvent,
+  });
+}
+
+/**
+ * A whole copy that the stream continues from; without a stream that is set up, a plain one.
+ *
+ * @throws what the copy throws; the slot is gone then
+ */
+export async function sendSeed(
+  stream: Stream,
+  options: Parameters<typeof sendDatabase>[0],
+): Promise<Omit<SetSuccess, "durationMs">> {
+  const slot = await stream.beginSeed(options.epoch, options.signal);
+  if (slot === null) return await sendDatabase(options);
+  try {
+    const sent = await sendDatabase({ ...options, slot });
+    await stream.endSeed(slot, null);
+    return sent;
+  } catch (error) {
+    await stream.endSeed(slot, error);
+    throw error;
+  }
+}

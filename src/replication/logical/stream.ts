@@ -1,0 +1,432 @@
+/**
+ * The stream of the database as the daemon drives it. The master looks at it each second, asks the slave each
+ * minute, seeds it anew when only that helps, and lets commits wait for the slave or not. The slave ends it
+ * when it begins to serve.
+ *
+ * @module
+ */
+
+import type { LocalConfig } from "../../config/types.ts";
+import type { Clock } from "../../os/clock.ts";
+import { messageOf } from "../../os/errors.ts";
+import type { Transport } from "../transport.ts";
+import { readArming, writeArming } from "./arming.ts";
+import { askPeer } from "./ask_peer.ts";
+import { judge, seedPauseMs, type StreamStateName, type StreamVerdict } from "./decide.ts";
+import { type Lag, LagMeter } from "./lag.ts";
+import { slotName, STREAM_APPLICATION } from "./names.ts";
+import type { SourceState, TargetState } from "./operations.ts";
+import type { PeerFacts } from "./peer_facts.ts";
+import { currentSlot } from "./source_sql.ts";
+import type { StreamDatabase } from "./stream_database.ts";
+import { SynchronousWatch } from "./synchronous.ts";
+import { DatabaseTunnel } from "./tunnel.ts";
+
+/** Deadlines and paces in milliseconds. */
+const LOOK_MS = 1000;
+const LOOK_SYNCHRONOUS_MS = 500;
+const LOOK_DEADLINE_MS = 5000;
+const WORK_DEADLINE_MS = 60_000;
+const ASK_EVERY_MS = 60_000;
+/** While the slave is not connected. */
+const ASK_BROKEN_EVERY_MS = 5000;
+const SCHEMA_EVERY_MS = 15_000;
+/** A master that has stood by for this long drops its slots: nobody follows it any more. */
+const RETIRE_AFTER_MS = 30_000;
+/** Longest wait for what has arrived to be applied, at a promotion. */
+const DRAIN_MS = 1500;
+const PROMOTE_DEADLINE_MS = 6000;
+const PROMOTE_AGAIN_MS = 5000;
+/** After this long without a fault, faults are counted from the beginning. */
+const WELL_AGAIN_MS = 600_000;
+
+/** What the node is at this moment. */
+export interface StreamSelf {
+  readonly epoch: number;
+  readonly serving: boolean;
+  readonly state: string;
+}
+
+/** For status, metrics and the peer. */
+export interface StreamStatus {
+  readonly state: StreamStateName;
+  /** A sentence; empty when all is well. */
+  readonly why: string;
+  readonly lagMs: number | null;
+  readonly lagBytes: number | null;
+  readonly slot: string | null;
+  /** Commits wait for the slave at this moment. */
+  readonly synchronous: boolean;
+  /** Seeds that a fault made necessary since the daemon started. */
+  readonly reseeds: number;
+}
+
+/** What {@linkcode Stream} needs. */
+export interface StreamOptions {
+  readonly config: LocalConfig;
+  readonly stateDir: string;
+  readonly runDir: string;
+  readonly clock: Clock;
+  /** A connection of its own: behind a bulk copy the stream would wait. */
+  readonly transport: Transport;
+  /** For the looks; nothing that takes long. */
+  readonly watch: StreamDatabase;
+  /** For everything else. */
+  readonly work: StreamDatabase;
+  /** Null: the node has not started. */
+  readonly self: () => StreamSelf | null;
+  /** This node is the source now. */
+  readonly isSource: () => boolean;
+  /** A whole copy is wanted. */
+  readonly requestSeed: () => void;
+  /** Something that an operator should find in the history. */
+  readonly onEvent: StreamEvent;
+}
+
+/** Tells the log (`debug`), the history too (`info`), an alert too (`warn`). */
+export type StreamEvent = (level: "debug" | "info" | "warn", text: string) => void;
+
+/** See the module. */
+export class Stream {
+  readonly #options: StreamOptions;
+  readonly #tunnel: DatabaseTunnel;
+  readonly #end = new AbortController();
+  readonly #meter = new LagMeter();
+  readonly #sync: SynchronousWatch | null;
+  #looping: Promise<void> = Promise.resolve();
+  #asking: Promise<void> | null = null;
+  #source: SourceState | null = null;
+  #target: TargetState | null = null;
+  #lag: Lag | null = null;
+  #verdict: StreamVerdict = { state: "off", why: "", seed: false };
+  #schema: string | null = null;
+  #schemaAtMs = -Infinity;
+  #askedAtMs = -Infinity;
+  #errorsAtProgress = 0;
+  #confirmed = "";
+  #seeding: string | null = null;
+  #faults = 0;
+  #faultAtMs = -Infinity;
+  #reseeds = 0;
+  #restingSinceMs: number | null = null;
+  #retired = false;
+  #promotedAtMs = -Infinity;
+  #promoted = false;
+  /** Null: not known since the daemon started. */
+  #wasSource: boolean | null = null;
+
+  constructor(options: StreamOptions) {
+    const { config, runDir, transport } = options;
+    const database = config.replication.database!;
+    this.#options = options;
+    this.#sync = database.synchronous ? new SynchronousWatch(database.synchronousPatienceMs) : null;
+    this.#tunnel = new DatabaseTunnel({
+      runDir,
+      osUser: database.osUser,
+      transport,
+      self: () => this.#dialler(),
+      // PostgreSQL dials again each 5 s; what it means is told by the state of the stream.
+      onTrouble: (text) => options.onEvent("debug", text),
+    });
+  }
+
+  /** The newest knowledge; on the host that is no source: what it does itself. */
+  get status(): StreamStatus {
+    const slot = this.#source === null ? null : currentSlot(this.#source.slots);
+    return {
+      state: this.#verdict.state,
+      why: this.#verdict.why,
+      lagMs: this.#lag === null ? null : Math.round(this.#lag.ms),
+      lagBytes: this.#lag?.bytes ?? null,
+      slot: slot?.name ?? null,
+      synchronous: this.#sync !== null && this.#source !== null &&
+        this.#source.synchronousNames === STREAM_APPLICATION && this.#options.isSource(),
+      reseeds: this.#reseeds,
+    };
+  }
+
+  /** Begins to listen for the local PostgreSQL, and to look. */
+  start(): void {
+    this.#tunnel.start().catch((error: unknown) => {
+      this.#options.onEvent(
+        "warn",
+        `There is no tunnel to the peer's PostgreSQL: ${messageOf(error)}`,
+      );
+    });
+    this.#looping = this.#run();
+  }
+
+  /** Ends; commits no longer wait for the slave, since nobody would let them go. */
+  async stop(): Promise<void> {
+    this.#end.abort();
+    await this.#looping;
+    await this.#asking;
+    if (this.#sync !== null) await this.#release("relais ends").catch(() => {}); // Told.
+    await this.#tunnel.stop();
+    await Promise.all([this.#options.watch.close(), this.#options.work.close()]);
+  }
+
+  /**
+   * Before a whole copy: makes the publication fit.
+   *
+   * @returns the slot that the copy shall make; null: the stream is not set up, a plain copy will do
+   */
+  async beginSeed(epoch: number, signal: AbortSignal): Promise<string | null> {
+    const { config, stateDir, work } = this.#options;
+    if (!readArming(stateDir).armed || this.#source?.walLevel !== "logical") return null;
+    const { localTables, excludeTableData } = config.replication.database!;
+    const options = { deadlineMs: WORK_DEADLINE_MS, signal };
+    const { identities } = await work.ask(
+      "stream-publish",
+      { localTables, excludeTableData },
+      options,
+    );
+    if (identities.length > 0) {
+      const list = identities.slice(0, 30).join(", ");
+      this.#options.onEvent("info", `Tables without a key got REPLICA IDENTITY FULL: ${list}`);
+    }
+    this.#schema = await work.ask("stream-schema", {}, options);
+    return this.#seeding = slotName(epoch);
+  }
+
+  /** The copy is in place and the slave follows `slot`; or not, with the reason. */
+  async endSeed(slot: string, error: unknown): Promise<void> {
+    const { work, stateDir, clock } = this.#options;
+    this.#seeding = null;
+    const options = { deadlineMs: WORK_DEADLINE_MS };
+    if (error !== null) {
+      // Whatever still follows an older one goes on; ours would only hold log.
+      const current = this.#source === null ? null : currentSlot(this.#source.slots);
+      const keep = current !== null && current.active ? current.name : null;
+      await work.ask("stream-drop-slots", { keep, force: false }, options)
+        .catch((cause) => this.#options.onEvent("warn", messageOf(cause)));
+      return;
+    }
+    this.#target = null;
+    this.#errorsAtProgress = 0;
+    this.#meter.reset();
+    this.#askedAtMs = clock.nowMs() - ASK_EVERY_MS + ASK_BROKEN_EVERY_MS;
+    await writeArming(stateDir, { armed: true, seededSchema: this.#schema });
+    await work.ask("stream-drop-slots", { keep: slot, force: true }, options);
+  }
+
+  /**
+   * This host begins to serve: applies what has arrived, ends the stream without the master, raises the
+   * sequences.
+   *
+   * @returns what was done, as a sentence
+   */
+  async promote(signal: AbortSignal): Promise<string> {
+    const { watch, clock } = this.#options;
+    this.#promotedAtMs = clock.nowMs();
+    const { dropped, raised } = await watch.ask("stream-promote", { patienceMs: DRAIN_MS }, {
+      deadlineMs: PROMOTE_DEADLINE_MS,
+      signal,
+    });
+    this.#promoted = true;
+    return dropped.length === 0
+      ? "the database did not follow a stream"
+      : `the stream of the database has ended; ${raised} sequences raised`;
+  }
+
+  #dialler(): { readonly facts: PeerFacts } | { readonly refused: string } {
+    const { config: { role, fingerprint }, self } = this.#options;
+    const now = self();
+    if (now === null) return { refused: "relais is starting here" };
+    if (now.serving) {
+      return { refused: `this host is ${now.state}: the one that serves follows nobody` };
+    }
+    return { facts: { epoch: now.epoch, origin: role, fingerprint } };
+  }
+
+  async #run(): Promise<void> {
+    const { clock, onEvent } = this.#options;
+    const { signal } = this.#end;
+    const everyMs = this.#sync === null ? LOOK_MS : LOOK_SYNCHRONOUS_MS;
+    let said = "";
+    while (!signal.aborted) {
+      try {
+        await this.#tick();
+        said = "";
+      } catch (cause) {
+        const text = `The stream of the database cannot be looked at: ${messageOf(cause)}`;
+        if (!signal.aborted && text !== said) onEvent("warn", text);
+        said = text;
+        this.#verdict = { state: "broken", why: text.slice(0, 500), seed: false };
+      }
+      await clock.sleep(everyMs, signal).catch(() => {}); // Stopped: the loop's condition ends it.
+    }
+  }
+
+  async #tick(): Promise<void> {
+    const { config, isSource, self } = this.#options;
+    const now = self();
+    if (now === null) return;
+    if (config.role === "slave") return await this.#tickTarget(now);
+    if (!isSource()) return await this.#tickAtRest(now);
+    this.#restingSinceMs = null;
+    this.#retired = false;
+    this.#wasSource = true;
+    await this.#tickSource();
+  }
+
+  /** The slave: a subscription that outlived its promotion is dropped as soon as that works. */
+  async #tickTarget(now: StreamSelf): Promise<void> {
+    const { clock, onEvent } = this.#options;
+    this.#verdict = { state: "off", why: "", seed: false };
+    if (!now.serving) {
+      this.#promoted = false;
+      return;
+    }
+    if (this.#promoted || clock.nowMs() - this.#promotedAtMs < PROMOTE_AGAIN_MS) return;
+    if (now.state === "taking-over") return; // The step does it.
+    const text = await this.promote(this.#end.signal);
+    onEvent("info", `Again, as this host serves: ${text}`);
+  }
+
+  /** A master that is no source: no commit waits for anybody; later its slots go. */
+  async #tickAtRest(now: StreamSelf): Promise<void> {
+    const { clock, onEvent, work } = this.#options;
+    this.#verdict = { state: "off", why: "", seed: false };
+    this.#lag = null;
+    if (this.#wasSource !== false) {
+      this.#meter.reset();
+      this.#target = null;
+      if (this.#sync !== null || this.#wasSource === null) await this.#release("this host rests");
+      this.#wasSource = false;
+    }
+    if (now.state !== "standby") {
+      this.#restingSinceMs = null;
+      return;
+    }
+    this.#restingSinceMs ??= clock.nowMs();
+    if (this.#retired || clock.nowMs() - this.#restingSinceMs < RETIRE_AFTER_MS) return;
+    const options = { deadlineMs: WORK_DEADLINE_MS, signal: this.#end.signal };
+    const dropped = await work.ask("stream-drop-slots", { keep: null, force: true }, options);
+    await work.close();
+    this.#retired = true;
+    if (dropped.length > 0) {
+      onEvent("info", `The other host serves: dropped the stale slot ${dropped.join(", ")}`);
+    }
+  }
+
+  async #tickSource(): Promise<void> {
+    const { stateDir, clock, watch } = this.#options;
+    const arming = readArming(stateDir);
+    if (!arming.armed) {
+      this.#verdict = {
+        state: "off",
+        why: "it is not set up: run relais stream setup; until then whole copies are made",
+        seed: false,
+      };
+      return;
+    }
+    const { signal } = this.#end;
+    const source = await watch.ask("stream-source", {}, { deadlineMs: LOOK_DEADLINE_MS, signal });
+    const nowMs = clock.nowMs();
+    this.#source = source;
+    const slot = currentSlot(source.slots);
+    this.#lag = slot === null ? null : this.#meter.look({
+      nowMs,
+      lsn: source.lsn,
+      replayedLsn: slot.active ? source.sender?.replayLsn ?? null : null,
+      exactMs: source.sender?.replayLagMs ?? null,
+      behindBytes: slot.behindBytes,
+    });
+    await this.#watchSynchronous(source, nowMs);
+    if (slot !== null && slot.confirmed !== this.#confirmed) {
+      this.#confirmed = slot.confirmed;
+      this.#errorsAtProgress = this.#target?.subscription?.applyErrors ?? this.#errorsAtProgress;
+    }
+    if (nowMs - this.#schemaAtMs >= SCHEMA_EVERY_MS && this.#seeding === null) {
+      this.#schemaAtMs = nowMs;
+      this.#schema = await watch.ask("stream-schema", {}, { deadlineMs: LOOK_DEADLINE_MS, signal });
+    }
+    this.#judge(source, arming.seededSchema, nowMs);
+    const everyMs = slot?.active === true ? ASK_EVERY_MS : ASK_BROKEN_EVERY_MS;
+    if (slot !== null && this.#seeding === null && nowMs - this.#askedAtMs >= everyMs) {
+      this.#askedAtMs = nowMs;
+      this.#asking ??= this.#ask().finally(() => this.#asking = null);
+    }
+  }
+
+  #judge(source: SourceState, seededSchema: string | null, nowMs: number): void {
+    const { onEvent, requestSeed } = this.#options;
+    const before = this.#verdict.state;
+    const verdict = judge({
+      source,
+      target: this.#target,
+      errorsAtProgress: this.#errorsAtProgress,
+      seededSchema,
+      schema: this.#schema,
+      lagMs: this.#lag?.ms ?? 0,
+    });
+    if (this.#seeding !== null) {
+      this.#verdict = { state: "seeding", why: "a whole copy is on its way", seed: false };
+      return;
+    }
+    this.#verdict = verdict;
+    if (before !== verdict.state) {
+      const well = verdict.state === "streaming";
+      onEvent(
+        well ? "info" : "warn",
+        well ? "The slave follows the database" : `The stream of the database: ${verdict.why}`,
+      );
+    }
+    if (verdict.state === "streaming" && nowMs - this.#faultAtMs > WELL_AGAIN_MS) this.#faults = 0;
+    if (!verdict.seed || nowMs - this.#faultAtMs < seedPauseMs(this.#faults)) return;
+    this.#faultAtMs = nowMs;
+    this.#faults += 1;
+    this.#reseeds += 1;
+    onEvent("info", `A new copy of the database seeds the stream, as ${verdict.why}`);
+    requestSeed();
+  }
+
+  /** Carries the sequences and hears how the slave is. */
+  async #ask(): Promise<void> {
+    const { config, work, transport, self } = this.#options;
+    const now = self();
+    if (now === null) return;
+    const { localTables } = config.replication.database!;
+    const { signal } = this.#end;
+    const options = { deadlineMs: WORK_DEADLINE_MS, signal };
+    try {
+      const sequences = await work.ask("stream-sequences", { localTables }, options);
+      await work.close();
+      const facts = { epoch: now.epoch, origin: config.role, fingerprint: config.fingerprint };
+      const target = await askPeer<"note">(
+        transport,
+        { op: "note", sequences: [...sequences] },
+        { facts, ...options },
+      );
+      if (this.#target === null) this.#errorsAtProgress = target.subscription?.applyErrors ?? 0;
+      if (this.#seeding === null) this.#target = target;
+    } catch (error) {
+      // That the slave is away is what the slot says; the reason is worth a line.
+      if (!signal.aborted) {
+        this.#verdict = { ...this.#verdict, why: messageOf(error).slice(0, 500) };
+      }
+    }
+  }
+
+  async #watchSynchronous(source: SourceState, nowMs: number): Promise<void> {
+    if (this.#sync === null) return;
+    const lagBytes = this.#lag?.bytes ?? Infinity;
+    const step = this.#sync.look(source, { nowMs, lagBytes });
+    if (step === null) return;
+    if (!step.set) return await this.#release(step.why);
+    const options = { deadlineMs: LOOK_DEADLINE_MS, signal: this.#end.signal };
+    await this.#options.watch.ask("stream-synchronous", { on: true }, options);
+    this.#options.onEvent("info", "Commits wait for the slave from here on (synchronous)");
+  }
+
+  async #release(why: string): Promise<void> {
+    const { watch, onEvent } = this.#options;
+    const was = this.#source?.synchronousNames ?? "";
+    await watch.ask("stream-synchronous", { on: false }, { deadlineMs: LOOK_DEADLINE_MS });
+    this.#sync?.distrust();
+    if (this.#source !== null) this.#source = { ...this.#source, synchronousNames: "" };
+    if (was !== STREAM_APPLICATION) return;
+    onEvent("warn", `Commits no longer wait for the slave (asynchronous), as ${why}`);
+  }
+}
