@@ -98,7 +98,11 @@ export async function databaseFacts(
  */
 export async function prepare(
   query: Query,
-  { role, logical }: { readonly role: string; readonly logical: boolean },
+  { role, logical, database }: {
+    readonly role: string;
+    readonly logical: boolean;
+    readonly database: string;
+  },
 ): Promise<string[]> {
   const done: string[] = [];
   const [found] = await query(`SELECT rolreplication AND rolcanlogin AS fits, rolsuper AS super
@@ -116,6 +120,12 @@ export async function prepare(
     await query(`ALTER ROLE ${quoteIdent(role)} LOGIN REPLICATION`);
     done.push(`role ${role} given LOGIN and REPLICATION`);
   }
+  const [grant] = await query(`SELECT has_database_privilege(${quoteLiteral(role)}, oid, 'CONNECT')
+    AS connect FROM pg_database WHERE datname = ${quoteLiteral(database)}`);
+  if (grant?.connect === false) {
+    await query(`GRANT CONNECT ON DATABASE ${quoteIdent(database)} TO ${quoteIdent(role)}`);
+    done.push(`role ${role} may connect to ${database}`);
+  }
   if (String(await scalar(query, "SHOW max_slot_wal_keep_size")) === "-1") {
     await query(`ALTER SYSTEM SET max_slot_wal_keep_size = '${SLOT_LIMIT}'`);
     await query("SELECT pg_reload_conf()");
@@ -129,7 +139,7 @@ export async function prepare(
 }
 
 /** Takes down what is in the database. */
-export async function teardownDatabase(query: Query): Promise<string[]> {
+export async function teardownDatabase(query: Query, role: string): Promise<string[]> {
   const done: string[] = [];
   for (const name of await dropSubscriptions(query)) done.push(`subscription ${name} dropped`);
   const identities = await rememberedIdentities(query);
@@ -150,6 +160,10 @@ export async function teardownDatabase(query: Query): Promise<string[]> {
     if (found.length === 0) continue;
     await query(`ALTER TABLE ${table} REPLICA IDENTITY DEFAULT`);
     restored++;
+  }
+  // Its right to connect would keep the role alive.
+  if ((await query(`SELECT 1 FROM pg_roles WHERE rolname = ${quoteLiteral(role)}`)).length > 0) {
+    await query(`DROP OWNED BY ${quoteIdent(role)}`);
   }
   if (restored > 0) done.push(`replica identity of ${restored} tables as it was`);
   return done;

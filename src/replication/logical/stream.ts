@@ -291,6 +291,9 @@ export class Stream {
     this.#lag = null;
     if (this.#wasSource !== false) {
       this.#meter.reset();
+      // Whoever served meanwhile: the next seed is no fault of the stream.
+      this.#faults = 0;
+      this.#faultAtMs = -Infinity;
       this.#target = null;
       if (this.#sync !== null || this.#wasSource === null) await this.#release("this host rests");
       this.#wasSource = false;
@@ -374,7 +377,10 @@ export class Stream {
       );
     }
     if (verdict.state === "streaming" && nowMs - this.#faultAtMs > WELL_AGAIN_MS) this.#faults = 0;
-    if (!verdict.seed || nowMs - this.#faultAtMs < seedPauseMs(this.#faults)) return;
+    if (!verdict.seed) return;
+    // The first one is no fault: only the back-off of failed copies counts.
+    if (source.slots.length === 0) return requestSeed();
+    if (nowMs - this.#faultAtMs < seedPauseMs(this.#faults)) return;
     this.#faultAtMs = nowMs;
     this.#faults += 1;
     this.#reseeds += 1;

@@ -16,12 +16,16 @@ Deno.test({
     const on = async (cluster: typeof master, query: string): Promise<string> =>
       await cluster.psql(LIVE, query);
     const state = (): string | undefined => replicators.master.stream?.state;
+    const step = async (what: string, work: () => Promise<void>): Promise<void> => {
+      // Each builds upon the one before.
+      if (!await t.step(what, work)) throw new Error(`"${what}" failed`);
+    };
     const streaming = async (what: string): Promise<void> =>
       await until(`${what}: ${events.join("\n")}`, () => state() === "streaming");
     const name = (cluster: typeof master, id: number): Promise<string> =>
       on(cluster, `SELECT firstname FROM userfeatures WHERE id = ${id}`);
 
-    await t.step("a set-up says what it will do and does it once", async () => {
+    await step("a set-up says what it will do and does it once", async () => {
       await on(master, "CREATE TABLE nokey (a int, b text); INSERT INTO nokey VALUES (1, 'x')");
       const before = await survey(pair.hosts());
       const plan = planSetup(before, { mode: "stream", role: "master" });
@@ -37,7 +41,7 @@ Deno.test({
       );
     });
 
-    await t.step("until it is armed whole copies are made; then the slave follows", async () => {
+    await step("until it is armed whole copies are made; then the slave follows", async () => {
       replicators.master.start();
       replicators.slave.start();
       await until("the stream says that it is off", () => state() === "off");
@@ -55,10 +59,9 @@ Deno.test({
       await until("the row arrives", async () => await name(slave, 1) === "Streamed");
       await until("without a key", async () => await on(slave, "SELECT b FROM nokey") === "y");
       assert.match(await on(slave, "SELECT address FROM netiface LIMIT 1"), /192\.0\.2\.2/);
-      assert.equal(await on(slave, "SELECT count(*) FROM pg_publication"), "0");
     });
 
-    await t.step("a change of the structure is healed by a fresh copy", async () => {
+    await step("a change of the structure is healed by a fresh copy", async () => {
       await on(
         master,
         "CREATE TABLE added (id serial PRIMARY KEY); INSERT INTO added DEFAULT VALUES",
@@ -76,7 +79,7 @@ Deno.test({
       assert.equal(await on(master, "SELECT count(*) FROM pg_replication_slots"), "1");
     });
 
-    await t.step(
+    await step(
       "the slave serves with every row, without the master, and with free numbers",
       async () => {
         await on(master, "INSERT INTO added DEFAULT VALUES");
@@ -96,7 +99,7 @@ Deno.test({
       },
     );
 
-    await t.step("after the hand-back the stream is there again by itself", async () => {
+    await step("after the hand-back the stream is there again by itself", async () => {
       await master.boot();
       Object.assign(nodes.master, { epoch: 3, serving: true, state: "active" });
       Object.assign(nodes.slave, { epoch: 3, serving: false, state: "standby" });
@@ -107,7 +110,7 @@ Deno.test({
       await until("rows follow again", async () => await name(slave, 1) === "Back");
     });
 
-    await t.step("a teardown leaves nothing on either host", async () => {
+    await step("a teardown leaves nothing on either host", async () => {
       const { done, failed } = await tearDown(pair.hosts());
       assert.deepEqual(failed, []);
       assert.match(done.join("\n"), /subscription relais_stream dropped/);

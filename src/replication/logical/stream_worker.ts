@@ -72,7 +72,10 @@ export class StreamWorker {
         return { ...server, ...inside, hasSystemUser };
       },
       "stream-prepare": (args, deadlineMs) =>
-        this.#maintain(deadlineMs, (query) => prepare(query, args)),
+        this.#maintain(
+          deadlineMs,
+          (query) => prepare(query, { ...args, database: this.#address.database }),
+        ),
       "stream-publish": (args, deadlineMs) =>
         this.#live(deadlineMs, (query) => publish(query, args)),
       "stream-source": (_, deadlineMs) => this.#look(deadlineMs),
@@ -97,7 +100,7 @@ export class StreamWorker {
       "stream-promote": (args, deadlineMs) =>
         this.#live(deadlineMs, (query) => promote(query, args)),
       "stream-teardown": async ({ role }, deadlineMs) => {
-        const inside = await this.#live(deadlineMs, teardownDatabase);
+        const inside = await this.#live(deadlineMs, (query) => teardownDatabase(query, role));
         return [...inside, ...await this.#maintain(deadlineMs, (q) => teardownServer(q, role))];
       },
     };
