@@ -159,10 +159,13 @@ export class Stream {
   /** Ends; commits no longer wait for the slave, since nobody would let them go. */
   async stop(): Promise<void> {
     this.#end.abort();
+    await this.#tunnel.stop();
     await this.#looping;
     await this.#asking;
-    if (this.#sync !== null) await this.#release("relais ends").catch(() => {}); // Told.
-    await this.#tunnel.stop();
+    const { config: { role }, onEvent } = this.#options;
+    if (this.#sync !== null && role === "master") {
+      await this.#release("relais ends").catch((error) => onEvent("warn", messageOf(error)));
+    }
     await Promise.all([this.#options.watch.close(), this.#options.work.close()]);
   }
 
@@ -416,7 +419,13 @@ export class Stream {
   }
 
   async #watchSynchronous(source: SourceState, nowMs: number): Promise<void> {
-    if (this.#sync === null) return;
+    if (this.#sync === null) {
+      // The configuration was changed under a dead daemon.
+      if (source.synchronousNames === STREAM_APPLICATION) {
+        await this.#release("synchronous is false");
+      }
+      return;
+    }
     const lagBytes = this.#lag?.bytes ?? Infinity;
     const step = this.#sync.look(source, { nowMs, lagBytes });
     if (step === null) return;

@@ -39,6 +39,8 @@ export class DatabaseTunnel {
   readonly #end = new AbortController();
   readonly #running = new Set<Promise<void>>();
   #listener: Deno.UnixListener | null = null;
+  /** Which file the socket is: a reload may have put another one in its place. */
+  #inode: number | null = null;
 
   constructor(options: DatabaseTunnelOptions) {
     this.#options = options;
@@ -80,6 +82,7 @@ export class DatabaseTunnel {
       listener.close();
       throw error;
     }
+    this.#inode = (await Deno.stat(path)).ino;
     this.#listener = listener;
     void this.#accept(listener);
   }
@@ -92,9 +95,11 @@ export class DatabaseTunnel {
     if (listener === null) return;
     listener.close();
     await Promise.allSettled(this.#running);
-    await Deno.remove(join(this.directory, `.s.PGSQL.${TUNNEL_PORT}`)).catch(() => {
-      // The next daemon has replaced it, or the directory is gone.
-    });
+    const path = join(this.directory, `.s.PGSQL.${TUNNEL_PORT}`);
+    const found = await Deno.stat(path).catch(() => null);
+    if (found !== null && found.ino === this.#inode) {
+      await Deno.remove(path).catch(() => {}); // The directory went in this moment.
+    }
   }
 
   async #accept(listener: Deno.UnixListener): Promise<void> {
