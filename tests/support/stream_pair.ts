@@ -50,6 +50,7 @@ export async function streamPair(options: {
   readonly rows: number;
   readonly database?: Partial<DatabaseConfig>;
   readonly settings?: Readonly<Record<string, string>>;
+  readonly seedPauseMs?: (inARow: number) => number;
 }): Promise<StreamPair> {
   const stack = new AsyncDisposableStack();
   try {
@@ -119,6 +120,7 @@ export async function streamPair(options: {
           peer: () => null,
           onEvent: (level, text) => events.push(`${role} ${level}: ${text}`),
           seams,
+          ...(options.seedPauseMs === undefined ? {} : { seedPauseMs: options.seedPauseMs }),
         },
       });
     };

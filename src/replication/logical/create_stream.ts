@@ -6,6 +6,7 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { seedPauseMs } from "./decide.ts";
 import type { StreamLoss } from "../loss.ts";
 import type { ReplicatorOptions } from "../replicator.ts";
 import { sendDatabase } from "../send_database.ts";
@@ -25,6 +26,8 @@ export interface StreamSeam {
   readonly onEvent: StreamEvent;
   /** For tests. */
   readonly seams?: DatabaseSeams;
+  /** For tests; default: {@linkcode seedPauseMs}. */
+  readonly seedPauseMs?: typeof seedPauseMs;
 }
 
 /** Makes the stream; null when the configuration has none. */
@@ -49,6 +52,7 @@ export function createStream(
     isSource: () => mayRead().ok,
     requestSeed,
     onEvent: stream.onEvent,
+    seedPauseMs: stream.seedPauseMs ?? seedPauseMs,
   });
 }
 

@@ -9,11 +9,9 @@ import { join } from "node:path";
 import { messageOf } from "../../os/errors.ts";
 import type { ReceiveContext } from "../receive.ts";
 import { RefusedError } from "../receive_gate.ts";
-import { isSlotName } from "./names.ts";
+import { isSlotName, STREAM_APPLICATION } from "./names.ts";
 import { type PeerFacts, TUNNEL_USER } from "./peer_facts.ts";
 import { MAX_REQUEST_BYTES, type StreamAnswers, streamRequestSchema } from "./request.ts";
-import type { StreamDatabase } from "./stream_database.ts";
-import { STREAM_APPLICATION } from "./names.ts";
 import { TUNNEL_DIRECTORY, tunnelConninfo } from "./tunnel.ts";
 
 /** Deadlines in milliseconds. */

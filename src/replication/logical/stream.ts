@@ -12,7 +12,7 @@ import { messageOf } from "../../os/errors.ts";
 import type { Transport } from "../transport.ts";
 import { readArming, writeArming } from "./arming.ts";
 import { askPeer } from "./ask_peer.ts";
-import { judge, seedPauseMs, type StreamStateName, type StreamVerdict } from "./decide.ts";
+import { judge, type StreamStateName, type StreamVerdict } from "./decide.ts";
 import { type Lag, LagMeter } from "./lag.ts";
 import { slotName, STREAM_APPLICATION } from "./names.ts";
 import type { SourceState, TargetState } from "./operations.ts";
@@ -81,6 +81,8 @@ export interface StreamOptions {
   readonly requestSeed: () => void;
   /** Something that an operator should find in the history. */
   readonly onEvent: StreamEvent;
+  /** Shortest time between two seeds for a fault, by their number in a row. */
+  readonly seedPauseMs: (inARow: number) => number;
 }
 
 /** Tells the log (`debug`), the history too (`info`), an alert too (`warn`). */
@@ -383,7 +385,7 @@ export class Stream {
     if (!verdict.seed) return;
     // The first one is no fault: only the back-off of failed copies counts.
     if (source.slots.length === 0) return requestSeed();
-    if (nowMs - this.#faultAtMs < seedPauseMs(this.#faults)) return;
+    if (nowMs - this.#faultAtMs < this.#options.seedPauseMs(this.#faults)) return;
     this.#faultAtMs = nowMs;
     this.#faults += 1;
     this.#reseeds += 1;

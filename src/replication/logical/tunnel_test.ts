@@ -70,7 +70,7 @@ Deno.test({
   name:
     "rows travel through the tunnel by PostgreSQL's own replication, as a role that is no superuser",
   ignore: Deno.uid() !== 0 || await findPostgres() === null,
-  async fn(t) {
+  fn: async (t): Promise<void> => {
     await using master = await TestCluster.start({ settings: { wal_level: "logical" } });
     await using slave = await TestCluster.start();
     const pair = await Pair.make("slave");
