@@ -13,6 +13,7 @@ const VERBS = [
   "maintenance",
   "reload",
   "sync",
+  "stream",
   "announce",
   "init",
   "pair",
