@@ -11,6 +11,7 @@ import type { Config } from "../config/types.ts";
 import { systemClock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
 import { STREAM_APPLICATION } from "../replication/logical/names.ts";
+import { TUNNEL_USER } from "../replication/logical/peer_facts.ts";
 import { controlSocket } from "../runtime/paths.ts";
 import { gateFlag, removeGate } from "../services/gate.ts";
 import { Shield } from "../services/shield.ts";
@@ -75,14 +76,22 @@ async function lowerShield(): Promise<readonly string[]> {
   return await shield.lower() === null ? [] : ["shield lowered"];
 }
 
-/** Nobody is left to see that the slave is away: no commit of the database may wait for it. */
-async function letCommitsGo(config: Config | null): Promise<readonly string[]> {
+/**
+ * Nobody is left to see that the slave is away: no commit of the database may wait for it. With
+ * `all` the whole stream goes from this host.
+ */
+async function letCommitsGo(
+  config: Config | null,
+  { all }: CleanupOptions,
+): Promise<readonly string[]> {
   const database = config?.replication.database ?? null;
   if (database === null || database.mode !== "stream") return [];
   const { StreamDatabase } = await import("../replication/logical/stream_database.ts");
   const postgres = new StreamDatabase(database);
   try {
     const deadlineMs = RELEASE_DEADLINE_MS;
+    // The program goes: nobody would look after a slot that keeps log, nor need the role.
+    if (all) return await postgres.ask("stream-teardown", { role: TUNNEL_USER }, { deadlineMs });
     const { synchronousNames } = await postgres.ask("stream-source", {}, { deadlineMs });
     if (synchronousNames !== STREAM_APPLICATION) return [];
     await postgres.ask("stream-synchronous", { on: false }, { deadlineMs });

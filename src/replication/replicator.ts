@@ -27,7 +27,12 @@ import { returnFiles, sendFiles } from "./files.ts";
 import type { OnProgress, SetProgress } from "./set_header.ts";
 import { type SetState, SetStates } from "./set_state.ts";
 import { type CopySet, SetRunner } from "./set_runner.ts";
-import { createStream, sendSeed, type StreamSeam } from "./logical/create_stream.ts";
+import {
+  createStream,
+  sendSeed,
+  type StreamSeam,
+  warnStillArmed,
+} from "./logical/create_stream.ts";
 import type { Stream, StreamStatus } from "./logical/stream.ts";
 import { RemoteError, Transport } from "./transport.ts";
 
@@ -170,6 +175,7 @@ export class Replicator {
   start(): void {
     this.#looping = this.#run();
     this.#stream?.start();
+    if (this.#stream === null) warnStillArmed(this.#options);
   }
 
   /** Ends the schedule, cuts copies in progress, closes kept connections. */

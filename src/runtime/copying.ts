@@ -56,7 +56,8 @@ function streamSeam(node: () => Node | null): StreamSeam {
       const report = node()?.links.report ?? null;
       const stream = report?.body.stream ?? null;
       if (report === null || stream === null || stream.lagMs === null) return null;
-      if (stream.state !== "streaming" && stream.state !== "behind") return null;
+      // While a seed is on its way the lag is that of the new slot, which the slave does not follow yet.
+      if (!["streaming", "behind", "broken"].includes(stream.state)) return null;
       const { lagMs, lagBytes } = stream;
       return { lagMs, lagBytes: lagBytes ?? 0, heardMs: systemClock.nowMs() - report.at };
     },

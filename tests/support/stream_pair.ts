@@ -54,9 +54,11 @@ export async function streamPair(options: {
 }): Promise<StreamPair> {
   const stack = new AsyncDisposableStack();
   try {
-    const settings = { wal_level: "logical", ...options.settings };
+    // PostgreSQL's own pause between two attempts is 5 s.
+    const both = { wal_retrieve_retry_interval: "500ms", ...options.settings };
+    const settings = { wal_level: "logical", ...both };
     const master = stack.use(await TestCluster.start({ settings }));
-    const slave = stack.use(await TestCluster.start({ settings: options.settings ?? {} }));
+    const slave = stack.use(await TestCluster.start({ settings: both }));
     const cache = `${master.directory}/deno`;
     await Deno.mkdir(cache);
     const seams = await sourceSeams(cache);
@@ -120,6 +122,7 @@ export async function streamPair(options: {
           peer: () => null,
           onEvent: (level, text) => events.push(`${role} ${level}: ${text}`),
           seams,
+          role: ROLE,
           ...(options.seedPauseMs === undefined ? {} : { seedPauseMs: options.seedPauseMs }),
         },
       });

@@ -12,6 +12,8 @@ import type { ReplicatorOptions } from "../replicator.ts";
 import { sendDatabase } from "../send_database.ts";
 import type { SetSuccess } from "../set_state.ts";
 import { Transport } from "../transport.ts";
+import { readArming } from "./arming.ts";
+import { TUNNEL_USER } from "./peer_facts.ts";
 import { Stream, type StreamEvent, type StreamSelf } from "./stream.ts";
 import { StreamDatabase } from "./stream_database.ts";
 import type { DatabaseSeams } from "../database_context.ts";
@@ -26,6 +28,8 @@ export interface StreamSeam {
   readonly onEvent: StreamEvent;
   /** For tests. */
   readonly seams?: DatabaseSeams;
+  /** For tests; default: {@linkcode TUNNEL_USER}. */
+  readonly role?: string;
   /** For tests; default: {@linkcode seedPauseMs}. */
   readonly seedPauseMs?: typeof seedPauseMs;
 }
@@ -48,6 +52,7 @@ export function createStream(
     transport: new Transport({ transport, runDir: directory, addresses: peerAddresses, clock }),
     watch: new StreamDatabase(database, stream.seams),
     work: new StreamDatabase(database, stream.seams),
+    role: stream.role ?? TUNNEL_USER,
     self: stream.self,
     isSource: () => mayRead().ok,
     requestSeed,
@@ -68,11 +73,28 @@ export async function sendSeed(
   const slot = await stream.beginSeed(options.epoch, options.signal);
   if (slot === null) return await sendDatabase(options);
   try {
-    const sent = await sendDatabase({ ...options, slot });
+    const sent = await sendDatabase({
+      ...options,
+      slot,
+      onProgress: (progress) => {
+        if (progress.phase === "swap") stream.aboutToSwap();
+        options.onProgress(progress);
+      },
+    });
     await stream.endSeed(slot, null);
     return sent;
   } catch (error) {
     await stream.endSeed(slot, error);
     throw error;
   }
+}
+
+/** A stream that was set up and whose `mode` was taken back: its slot goes on holding log. */
+export function warnStillArmed({ config, stateDir, stream }: ReplicatorOptions): void {
+  const { database } = config.replication;
+  if (database === null || database.mode === "stream" || !readArming(stateDir).armed) return;
+  stream?.onEvent(
+    "warn",
+    'The stream of the database is still set up, and mode is "copy": run relais stream teardown',
+  );
 }

@@ -86,6 +86,12 @@ Deno.test("LagMeter tells the age of the oldest change that is not applied", () 
   assert.deepEqual(look(2000, 300, 150), { bytes: 150, ms: 1000 });
   assert.deepEqual(look(9000, 400, null, 200), { bytes: 200, ms: 7000 });
   assert.deepEqual(look(9500, 400, 400), { bytes: 0, ms: 0.5 });
+  meter.reset();
+  assert.deepEqual(
+    look(10_000, 500, null, 100),
+    { bytes: 100, ms: null },
+    "since when, nobody knows",
+  );
 });
 
 Deno.test("only slots of ours are followed", () => {

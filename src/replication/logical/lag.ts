@@ -11,11 +11,13 @@ const MAX_MARKS = 3600;
 /** What is known of the lag. */
 export interface Lag {
   readonly bytes: number;
-  readonly ms: number;
+  /** Null: the slave was behind already when this was looked at first, nobody knows since when. */
+  readonly ms: number | null;
 }
 
 /** Remembers where the log ended at each look. */
 export class LagMeter {
+  #caughtUp = false;
   readonly #marks: { readonly lsn: number; readonly atMs: number }[] = [];
 
   /**
@@ -34,16 +36,21 @@ export class LagMeter {
   }): Lag {
     const { nowMs, lsn, replayedLsn } = look;
     const done = replayedLsn ?? lsn - look.behindBytes;
+    if (done >= lsn || (this.#marks.length > 0 && this.#marks[0]!.lsn <= done)) {
+      this.#caughtUp = true;
+    }
     while (this.#marks.length > 0 && this.#marks[0]!.lsn <= done) this.#marks.shift();
     const oldest = this.#marks[0];
     if (this.#marks.length === MAX_MARKS) this.#marks.splice(1, 1);
     this.#marks.push({ lsn, atMs: nowMs });
     const bytes = Math.max(0, lsn - done);
+    if (bytes > 0 && !this.#caughtUp) return { bytes, ms: null };
     return { bytes, ms: oldest === undefined ? look.exactMs ?? 0 : nowMs - oldest.atMs };
   }
 
   /** Another slot: what was measured means nothing any more. */
   reset(): void {
     this.#marks.length = 0;
+    this.#caughtUp = false;
   }
 }

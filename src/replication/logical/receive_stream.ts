@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { messageOf } from "../../os/errors.ts";
 import type { ReceiveContext } from "../receive.ts";
 import { RefusedError } from "../receive_gate.ts";
+import { writeArming } from "./arming.ts";
 import { isSlotName, STREAM_APPLICATION } from "./names.ts";
 import { type PeerFacts, TUNNEL_USER } from "./peer_facts.ts";
 import { MAX_REQUEST_BYTES, type StreamAnswers, streamRequestSchema } from "./request.ts";
@@ -64,6 +65,7 @@ export async function receiveStream(
           done: await streamDatabase.ask("stream-prepare", { role, logical: false }, options),
         };
       case "teardown":
+        await writeArming(context.stateDir, { armed: false, seededSchema: null });
         return { done: await streamDatabase.ask("stream-teardown", { role }, options) };
     }
   } finally {

@@ -73,6 +73,8 @@ export interface StreamOptions {
   readonly watch: StreamDatabase;
   /** For everything else. */
   readonly work: StreamDatabase;
+  /** Role of the tunnel. */
+  readonly role: string;
   /** Null: the node has not started. */
   readonly self: () => StreamSelf | null;
   /** This node is the source now. */
@@ -107,6 +109,7 @@ export class Stream {
   #errorsAtProgress = 0;
   #confirmed = "";
   #seeding: string | null = null;
+  #swapping = false;
   #faults = 0;
   #faultAtMs = -Infinity;
   #reseeds = 0;
@@ -138,7 +141,7 @@ export class Stream {
     return {
       state: this.#verdict.state,
       why: this.#verdict.why,
-      lagMs: this.#lag === null ? null : Math.round(this.#lag.ms),
+      lagMs: this.#lag === null || this.#lag.ms === null ? null : Math.round(this.#lag.ms),
       lagBytes: this.#lag?.bytes ?? null,
       slot: slot?.name ?? null,
       synchronous: this.#sync !== null && this.#source !== null &&
@@ -177,10 +180,14 @@ export class Stream {
    * @returns the slot that the copy shall make; null: the stream is not set up, a plain copy will do
    */
   async beginSeed(epoch: number, signal: AbortSignal): Promise<string | null> {
-    const { config, stateDir, work } = this.#options;
+    const { config, stateDir, work, role } = this.#options;
     if (!readArming(stateDir).armed || this.#source?.walLevel !== "logical") return null;
     const { localTables, excludeTableData } = config.replication.database!;
     const options = { deadlineMs: WORK_DEADLINE_MS, signal };
+    // Somebody may have dropped the role or taken the limit away; then there is something to tell.
+    for (const text of await work.ask("stream-prepare", { role, logical: false }, options)) {
+      this.#options.onEvent("info", text);
+    }
     const { identities } = await work.ask(
       "stream-publish",
       { localTables, excludeTableData },
@@ -194,10 +201,20 @@ export class Stream {
     return this.#seeding = slotName(epoch);
   }
 
+  /** The slave swaps its databases, and the old stream ends for it: no commit waits for that. */
+  aboutToSwap(): void {
+    if (this.#sync === null || this.#swapping) return;
+    this.#swapping = true;
+    this.#release("a new copy is put in place").catch((error) =>
+      this.#options.onEvent("warn", messageOf(error))
+    );
+  }
+
   /** The copy is in place and the slave follows `slot`; or not, with the reason. */
   async endSeed(slot: string, error: unknown): Promise<void> {
     const { work, stateDir, clock } = this.#options;
     this.#seeding = null;
+    this.#swapping = false;
     const options = { deadlineMs: WORK_DEADLINE_MS };
     if (error !== null) {
       // Whatever still follows an older one goes on; ours would only hold log.
@@ -376,8 +393,10 @@ export class Stream {
     this.#verdict = verdict;
     if (before !== verdict.state) {
       const well = verdict.state === "streaming";
+      // The first seed is no fault.
+      const calm = well || (verdict.seed && source.slots.length === 0);
       onEvent(
-        well ? "info" : "warn",
+        calm ? "info" : "warn",
         well ? "The slave follows the database" : `The stream of the database: ${verdict.why}`,
       );
     }
@@ -428,6 +447,7 @@ export class Stream {
       }
       return;
     }
+    if (this.#swapping) return;
     const lagBytes = this.#lag?.bytes ?? Infinity;
     const step = this.#sync.look(source, { nowMs, lagBytes });
     if (step === null) return;
