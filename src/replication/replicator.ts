@@ -120,7 +120,11 @@ export class Replicator {
     this.#runners = this.#makeRunners();
     this.#stream = createStream({
       ...options,
-      requestSeed: () => this.#runners.get("database")?.noteChange(),
+      requestSeed: () => {
+        const runner = this.#runners.get("database");
+        // One that is on its way is the seed.
+        if (runner?.running === null) runner.noteChange();
+      },
     });
   }
 
@@ -303,6 +307,16 @@ export class Replicator {
     const { config: { role }, stateDir } = this.#options;
     const stream = this.#options.stream?.peer() ?? null;
     return possibleLoss({ role, sets: this.status(), live: readAstdbOrigin(stateDir), stream });
+  }
+
+  /**
+   * At a planned move, services stopped: lets the stream come to its end.
+   *
+   * @returns a sentence; empty: nothing is streamed from here
+   */
+  async drainStream({ signal }: { readonly signal: AbortSignal }): Promise<string> {
+    if (this.#stream === null || this.#options.config.role !== "master") return "";
+    return await this.#stream.drain(signal);
   }
 
   #makeRunners(): ReadonlyMap<DataSetName, SetRunner> {

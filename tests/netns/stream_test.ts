@@ -65,6 +65,23 @@ Deno.test("stream: set up by one command, the slave serves with every row after 
     });
   });
 
+  await t.step("a planned move loses nothing, and back again the slave follows", async () => {
+    await on(master, "INSERT INTO calls (what) SELECT 'p' FROM generate_series(1, 3000)");
+    const moved = await master.relais(["switchover"], DEADLINE_MS);
+    assert.equal(moved.code, 0, moved.stderr);
+    await slave.untilState("active", DEADLINE_MS);
+    assert.equal(await on(slave, "SELECT count(*) FROM calls WHERE what = 'p'"), "3000");
+    const history = (await master.status())?.history.map(({ why }) => why).join("\n") ?? "";
+    assert.match(history, /the slave has every change of the database/);
+    const back = await slave.relais(["failback"], DEADLINE_MS);
+    assert.equal(back.code, 0, back.stderr);
+    await cluster.untilNormal(DEADLINE_MS);
+    await slave.waitFor(({ peer }) => peer.report?.stream?.state === "streaming", {
+      deadlineMs: DEADLINE_MS,
+      what: "the stream runs again",
+    });
+  });
+
   await t.step("power cut: the slave serves with every row and free numbers", async () => {
     await master.host.crash();
     const status = await slave.untilState("active", DEADLINE_MS);

@@ -35,6 +35,9 @@ const SCHEMA_EVERY_MS = 15_000;
 const RETIRE_AFTER_MS = 30_000;
 /** Longest wait for what has arrived to be applied, at a promotion. */
 const DRAIN_MS = 1500;
+/** The same at a planned move, where the master still lives. */
+const DRAIN_ON_MOVE_MS = 15_000;
+const DRAIN_LOOK_MS = 20;
 const PROMOTE_DEADLINE_MS = 6000;
 const PROMOTE_AGAIN_MS = 5000;
 /** After this long without a fault, faults are counted from the beginning. */
@@ -249,6 +252,31 @@ export class Stream {
     return dropped.length === 0
       ? "the database did not follow a stream"
       : `the stream of the database has ended; ${raised} sequences raised`;
+  }
+
+  /**
+   * Before a planned move, services stopped: waits until the slave has applied what was committed here.
+   *
+   * @returns how that went, as a sentence; empty: this host is no source of a stream
+   */
+  async drain(signal: AbortSignal): Promise<string> {
+    const { clock, watch } = this.#options;
+    if (this.#verdict.state !== "streaming" && this.#verdict.state !== "behind") {
+      return this.#verdict.state === "broken" ? "the slave does not follow the database" : "";
+    }
+    const until = clock.nowMs() + DRAIN_ON_MOVE_MS;
+    let goal: number | null = null;
+    for (;;) {
+      const { lsn, sender } = await watch.ask("stream-source", {}, {
+        deadlineMs: LOOK_DEADLINE_MS,
+        signal,
+      });
+      goal ??= lsn;
+      const behind = goal - (sender?.replayLsn ?? 0);
+      if (behind <= 0) return "the slave has every change of the database";
+      if (clock.nowMs() >= until) return `the slave lacks ${behind} bytes of the database's log`;
+      await clock.sleep(DRAIN_LOOK_MS, signal);
+    }
   }
 
   #dialler(): { readonly facts: PeerFacts } | { readonly refused: string } {
