@@ -113,6 +113,8 @@ export class Stream {
   #confirmed = "";
   #seeding: string | null = null;
   #swapping = false;
+  /** A seed for a fault is due; it may wait for the pause between two copies. */
+  #requested = false;
   #faults = 0;
   #faultAtMs = -Infinity;
   #reseeds = 0;
@@ -218,6 +220,7 @@ export class Stream {
     const { work, stateDir, clock } = this.#options;
     this.#seeding = null;
     this.#swapping = false;
+    this.#requested = false;
     const options = { deadlineMs: WORK_DEADLINE_MS };
     if (error !== null) {
       // Whatever still follows an older one goes on; ours would only hold log.
@@ -347,6 +350,7 @@ export class Stream {
       this.#target = null;
       if (this.#sync !== null || this.#wasSource === null) await this.#release("this host rests");
       this.#wasSource = false;
+      this.#requested = false;
     }
     if (now.state !== "standby") {
       this.#restingSinceMs = null;
@@ -431,11 +435,12 @@ export class Stream {
     if (verdict.state === "streaming" && nowMs - this.#faultAtMs > WELL_AGAIN_MS) this.#faults = 0;
     if (!verdict.seed) return;
     // The first one is no fault: only the back-off of failed copies counts.
-    if (source.slots.length === 0) return requestSeed();
+    if (source.slots.length === 0 || this.#requested) return requestSeed();
     if (nowMs - this.#faultAtMs < this.#options.seedPauseMs(this.#faults)) return;
     this.#faultAtMs = nowMs;
     this.#faults += 1;
     this.#reseeds += 1;
+    this.#requested = true;
     onEvent("info", `A new copy of the database seeds the stream, as ${verdict.why}`);
     requestSeed();
   }
