@@ -33,7 +33,8 @@ import {
   type StreamSeam,
   warnStillArmed,
 } from "./logical/create_stream.ts";
-import type { Stream, StreamStatus } from "./logical/stream.ts";
+import type { Stream } from "./logical/stream.ts";
+import type { StreamStatus } from "./logical/stream_types.ts";
 import { RemoteError, Transport } from "./transport.ts";
 
 const TICK_MS = 1000;

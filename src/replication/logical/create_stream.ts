@@ -14,7 +14,8 @@ import type { SetSuccess } from "../set_state.ts";
 import { Transport } from "../transport.ts";
 import { readArming } from "./arming.ts";
 import { TUNNEL_USER } from "./peer_facts.ts";
-import { Stream, type StreamEvent, type StreamSelf } from "./stream.ts";
+import { Stream } from "./stream.ts";
+import type { StreamEvent, StreamSelf } from "./stream_types.ts";
 import { StreamDatabase } from "./stream_database.ts";
 import type { DatabaseSeams } from "../database_context.ts";
 

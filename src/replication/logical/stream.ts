@@ -6,20 +6,17 @@
  * @module
  */
 
-import type { LocalConfig } from "../../config/types.ts";
-import type { Clock } from "../../os/clock.ts";
 import { messageOf } from "../../os/errors.ts";
-import type { Transport } from "../transport.ts";
 import { readArming, writeArming } from "./arming.ts";
 import { askPeer } from "./ask_peer.ts";
-import { judge, type StreamStateName, type StreamVerdict } from "./decide.ts";
+import { judge, type StreamVerdict } from "./decide.ts";
 import { type Lag, LagMeter } from "./lag.ts";
-import { slotName, STREAM_APPLICATION } from "./names.ts";
+import { slotName } from "./names.ts";
 import type { SourceState, TargetState } from "./operations.ts";
 import type { PeerFacts } from "./peer_facts.ts";
 import { currentSlot } from "./source_sql.ts";
-import type { StreamDatabase } from "./stream_database.ts";
-import { SynchronousWatch } from "./synchronous.ts";
+import { SynchronousKeeper } from "./synchronous_keeper.ts";
+import type { StreamOptions, StreamSelf, StreamStatus } from "./stream_types.ts";
 import { DatabaseTunnel } from "./tunnel.ts";
 
 /** Deadlines and paces in milliseconds. */
@@ -43,63 +40,13 @@ const PROMOTE_AGAIN_MS = 5000;
 /** After this long without a fault, faults are counted from the beginning. */
 const WELL_AGAIN_MS = 600_000;
 
-/** What the node is at this moment. */
-export interface StreamSelf {
-  readonly epoch: number;
-  readonly serving: boolean;
-  readonly state: string;
-}
-
-/** For status, metrics and the peer. */
-export interface StreamStatus {
-  readonly state: StreamStateName;
-  /** A sentence; empty when all is well. */
-  readonly why: string;
-  readonly lagMs: number | null;
-  readonly lagBytes: number | null;
-  readonly slot: string | null;
-  /** Commits wait for the slave at this moment. */
-  readonly synchronous: boolean;
-  /** Seeds that a fault made necessary since the daemon started. */
-  readonly reseeds: number;
-}
-
-/** What {@linkcode Stream} needs. */
-export interface StreamOptions {
-  readonly config: LocalConfig;
-  readonly stateDir: string;
-  readonly runDir: string;
-  readonly clock: Clock;
-  /** A connection of its own: behind a bulk copy the stream would wait. */
-  readonly transport: Transport;
-  /** For the looks; nothing that takes long. */
-  readonly watch: StreamDatabase;
-  /** For everything else. */
-  readonly work: StreamDatabase;
-  /** Role of the tunnel. */
-  readonly role: string;
-  /** Null: the node has not started. */
-  readonly self: () => StreamSelf | null;
-  /** This node is the source now. */
-  readonly isSource: () => boolean;
-  /** A whole copy is wanted. */
-  readonly requestSeed: () => void;
-  /** Something that an operator should find in the history. */
-  readonly onEvent: StreamEvent;
-  /** Shortest time between two seeds for a fault, by their number in a row. */
-  readonly seedPauseMs: (inARow: number) => number;
-}
-
-/** Tells the log (`debug`), the history too (`info`), an alert too (`warn`). */
-export type StreamEvent = (level: "debug" | "info" | "warn", text: string) => void;
-
 /** See the module. */
 export class Stream {
   readonly #options: StreamOptions;
   readonly #tunnel: DatabaseTunnel;
   readonly #end = new AbortController();
   readonly #meter = new LagMeter();
-  readonly #sync: SynchronousWatch | null;
+  readonly #sync: SynchronousKeeper;
   #looping: Promise<void> = Promise.resolve();
   #asking: Promise<void> | null = null;
   #source: SourceState | null = null;
@@ -112,7 +59,6 @@ export class Stream {
   #errorsAtProgress = 0;
   #confirmed = "";
   #seeding: string | null = null;
-  #swapping = false;
   /** A seed for a fault is due; it may wait for the pause between two copies. */
   #requested = false;
   #faults = 0;
@@ -129,7 +75,10 @@ export class Stream {
     const { config, runDir, transport } = options;
     const database = config.replication.database!;
     this.#options = options;
-    this.#sync = database.synchronous ? new SynchronousWatch(database.synchronousPatienceMs) : null;
+    this.#sync = new SynchronousKeeper({
+      ...options,
+      patienceMs: database.synchronous ? database.synchronousPatienceMs : null,
+    });
     this.#tunnel = new DatabaseTunnel({
       runDir,
       osUser: database.osUser,
@@ -149,8 +98,7 @@ export class Stream {
       lagMs: this.#lag === null || this.#lag.ms === null ? null : Math.round(this.#lag.ms),
       lagBytes: this.#lag?.bytes ?? null,
       slot: slot?.name ?? null,
-      synchronous: this.#sync !== null && this.#source !== null &&
-        this.#source.synchronousNames === STREAM_APPLICATION && this.#options.isSource(),
+      synchronous: this.#sync.waits && this.#options.isSource(),
       reseeds: this.#reseeds,
     };
   }
@@ -173,10 +121,11 @@ export class Stream {
     await this.#looping;
     await this.#asking;
     const { config: { role }, onEvent } = this.#options;
-    if (this.#sync !== null && role === "master") {
-      await this.#release("relais ends").catch((error) => onEvent("warn", messageOf(error)));
+    if (this.#sync.wanted && role === "master") {
+      await this.#sync.release("relais ends").catch((error) => onEvent("warn", messageOf(error)));
     }
-    await Promise.all([this.#options.watch.close(), this.#options.work.close()]);
+    const { watch, work, transport } = this.#options;
+    await Promise.all([watch.close(), work.close(), transport.close()]);
   }
 
   /**
@@ -208,18 +157,14 @@ export class Stream {
 
   /** The slave swaps its databases, and the old stream ends for it: no commit waits for that. */
   aboutToSwap(): void {
-    if (this.#sync === null || this.#swapping) return;
-    this.#swapping = true;
-    this.#release("a new copy is put in place").catch((error) =>
-      this.#options.onEvent("warn", messageOf(error))
-    );
+    this.#sync.pause("a new copy is put in place");
   }
 
   /** The copy is in place and the slave follows `slot`; or not, with the reason. */
   async endSeed(slot: string, error: unknown): Promise<void> {
     const { work, stateDir, clock } = this.#options;
     this.#seeding = null;
-    this.#swapping = false;
+    this.#sync.resume();
     this.#requested = false;
     const options = { deadlineMs: WORK_DEADLINE_MS };
     if (error !== null) {
@@ -295,7 +240,7 @@ export class Stream {
   async #run(): Promise<void> {
     const { clock, onEvent } = this.#options;
     const { signal } = this.#end;
-    const everyMs = this.#sync === null ? LOOK_MS : LOOK_SYNCHRONOUS_MS;
+    const everyMs = this.#sync.wanted ? LOOK_SYNCHRONOUS_MS : LOOK_MS;
     let said = "";
     while (!signal.aborted) {
       try {
@@ -348,7 +293,9 @@ export class Stream {
       this.#faults = 0;
       this.#faultAtMs = -Infinity;
       this.#target = null;
-      if (this.#sync !== null || this.#wasSource === null) await this.#release("this host rests");
+      if (this.#sync.wanted || this.#wasSource === null) {
+        await this.#sync.release("this host rests");
+      }
       this.#wasSource = false;
       this.#requested = false;
     }
@@ -390,7 +337,7 @@ export class Stream {
       exactMs: source.sender?.replayLagMs ?? null,
       behindBytes: slot.behindBytes,
     });
-    await this.#watchSynchronous(source, nowMs);
+    await this.#sync.look(source, { nowMs, lagBytes: this.#lag?.bytes ?? Infinity });
     if (slot !== null && slot.confirmed !== this.#confirmed) {
       this.#confirmed = slot.confirmed;
       this.#errorsAtProgress = this.#target?.subscription?.applyErrors ?? this.#errorsAtProgress;
@@ -470,33 +417,5 @@ export class Stream {
         this.#verdict = { ...this.#verdict, why: messageOf(error).slice(0, 500) };
       }
     }
-  }
-
-  async #watchSynchronous(source: SourceState, nowMs: number): Promise<void> {
-    if (this.#sync === null) {
-      // The configuration was changed under a dead daemon.
-      if (source.synchronousNames === STREAM_APPLICATION) {
-        await this.#release("synchronous is false");
-      }
-      return;
-    }
-    if (this.#swapping) return;
-    const lagBytes = this.#lag?.bytes ?? Infinity;
-    const step = this.#sync.look(source, { nowMs, lagBytes });
-    if (step === null) return;
-    if (!step.set) return await this.#release(step.why);
-    const options = { deadlineMs: LOOK_DEADLINE_MS, signal: this.#end.signal };
-    await this.#options.watch.ask("stream-synchronous", { on: true }, options);
-    this.#options.onEvent("info", "Commits wait for the slave from here on (synchronous)");
-  }
-
-  async #release(why: string): Promise<void> {
-    const { watch, onEvent } = this.#options;
-    const was = this.#source?.synchronousNames ?? "";
-    await watch.ask("stream-synchronous", { on: false }, { deadlineMs: LOOK_DEADLINE_MS });
-    this.#sync?.distrust();
-    if (this.#source !== null) this.#source = { ...this.#source, synchronousNames: "" };
-    if (was !== STREAM_APPLICATION) return;
-    onEvent("warn", `Commits no longer wait for the slave (asynchronous), as ${why}`);
   }
 }
