@@ -62,6 +62,16 @@ complete -c relais -n '__fish_seen_subcommand_from return' -s h -l help -d 'prin
 complete -c relais -n '__fish_seen_subcommand_from return' -a 'conflicts decide go'
 complete -c relais -n '__fish_seen_subcommand_from return' -a 'master slave both'
 
+complete -c relais -n __fish_use_subcommand -a stream -d 'let the slave follow the database (PostgreSQL'"'"'s logical replication)'
+complete -c relais -n '__fish_seen_subcommand_from stream' -l config -r -F -d 'configuration'
+complete -c relais -n '__fish_seen_subcommand_from stream' -l state-dir -x -a '(__fish_complete_directories)' -d 'what survives a reboot'
+complete -c relais -n '__fish_seen_subcommand_from stream' -l run-dir -x -a '(__fish_complete_directories)' -d 'sockets and what ends with the boot'
+complete -c relais -n '__fish_seen_subcommand_from stream' -l yes -d 'ask nothing; PostgreSQL is restarted only with --restart'
+complete -c relais -n '__fish_seen_subcommand_from stream' -l restart -d 'restart PostgreSQL if wal_level asks for it'
+complete -c relais -n '__fish_seen_subcommand_from stream' -l json -d 'print the result as JSON'
+complete -c relais -n '__fish_seen_subcommand_from stream' -s h -l help -d 'print this help and exit'
+complete -c relais -n '__fish_seen_subcommand_from stream' -a 'setup status teardown'
+
 complete -c relais -n __fish_use_subcommand -a announce -d 'announce the VIPs of this node to the network again'
 complete -c relais -n '__fish_seen_subcommand_from announce' -l run-dir -x -a '(__fish_complete_directories)' -d 'sockets and what ends with the boot'
 complete -c relais -n '__fish_seen_subcommand_from announce' -l json -d 'print the result as JSON'

@@ -185,6 +185,25 @@ function addClientVerbs(
     client,
     choose,
   );
+  verb(program, "stream", "let the slave follow the database (PostgreSQL's logical replication)")
+    .addArgument(new Argument("<action>").choices(["setup", "status", "teardown"]))
+    .addOption(configOption())
+    .addOption(stateDirOption())
+    .addOption(runDirOption())
+    .option("--yes", "ask nothing; PostgreSQL is restarted only with --restart")
+    .option("--restart", "restart PostgreSQL if wal_level asks for it")
+    .option("--json", "print the result as JSON")
+    .action((action: "setup" | "status" | "teardown", options) =>
+      choose(async () =>
+        (await import("./stream.ts")).stream({
+          paths: pathsOf({ ...DEFAULT_PATHS, ...options }),
+          action,
+          json: !!options.json,
+          yes: !!options.yes,
+          restart: !!options.restart,
+        })
+      )
+    );
   verb(program, "announce", "announce the VIPs of this node to the network again")
     .addOption(runDirOption())
     .option("--json", "print the result as JSON")

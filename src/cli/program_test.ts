@@ -14,6 +14,7 @@ const VERBS = [
   "reload",
   "sync",
   "return",
+  "stream",
   "announce",
   "init",
   "pair",

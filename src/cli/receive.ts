@@ -13,6 +13,7 @@ import { messageOf } from "../os/errors.ts";
 import { systemClock } from "../os/clock.ts";
 import { writeAll } from "../os/write_all.ts";
 import { PostgresDatabase } from "../replication/database.ts";
+import { StreamDatabase } from "../replication/logical/stream_database.ts";
 import { receive } from "../replication/receive.ts";
 import type { HostFacts } from "../replication/host_facts.ts";
 import { ReturnDatabase } from "../replication/return/return_database.ts";
@@ -54,6 +55,8 @@ export async function receiveVerb({ words, paths, signal }: {
     gate: createGate(client),
     database: database === null ? null : new PostgresDatabase(database),
     returning: database === null ? null : new ReturnDatabase(database),
+    streamDatabase: database === null ? null : new StreamDatabase(database),
+    runDir: paths.runDir,
     facts: (nonce) => facts(nonce, { config: local, paths, client, signal }),
     input: () => Deno.stdin.readable,
     write: (bytes) => writeAll(Deno.stdout, bytes),

@@ -86,12 +86,22 @@ function readDatabase(
     ? { error: 'must be a URL such as "postgresql:///asterisk"' }
     : parseDatabaseUrl(url);
   if ("error" in parsed) issues.add("replication.database.url", parsed.error, url);
+  const mode = typed.mode ?? DEFAULTS.databaseMode;
+  if (typed.synchronous === true && mode !== "stream") {
+    const rule = 'must be false unless mode = "stream": a copy is never synchronous';
+    issues.add("replication.database.synchronous", rule, true);
+  }
   const place = "error" in parsed ? { name: "", socketDir: null, port: null } : parsed;
   return {
     url: url ?? "",
     ...place,
     osUser: typed.os_user ?? DEFAULTS.databaseOsUser,
-    everyMs: typed.every ?? durationOf(DEFAULTS.databaseEvery),
+    everyMs: typed.every ?? durationOf(
+      mode === "stream" ? DEFAULTS.databaseEveryWithStream : DEFAULTS.databaseEvery,
+    ),
+    mode,
+    synchronous: typed.synchronous ?? DEFAULTS.synchronous,
+    synchronousPatienceMs: typed.synchronous_patience ?? durationOf(DEFAULTS.synchronousPatience),
     localTables: typed.local_tables ?? preset?.localTables ?? [],
     excludeTableData: typed.exclude_table_data ?? preset?.excludeTableData ?? [],
     ...readReturn(typed, preset, issues),

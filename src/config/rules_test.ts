@@ -411,6 +411,7 @@ Deno.test("replication.database: what goes back is one of three words, its table
     /database\.return: must be one of "none", "tables", "all"/,
     /return_tables\[0\]: must be a table name or a pattern/,
     /on_return_failure: must be one of "wait", "go"/,
+    /url: must be a URL/,
   );
   refused(
     `${HEAD}${NET}[replication.database]\nurl = "postgresql:///a"\n` +

@@ -193,6 +193,9 @@ export const DATABASE_SHAPE = {
   url: z.string({ error: 'must be a URL such as "postgresql:///asterisk"' }).optional(),
   os_user: userName.optional(),
   every: duration(BOUNDS.copyEveryMs).optional(),
+  mode: word(["copy", "stream"]).optional(),
+  synchronous: flag().optional(),
+  synchronous_patience: duration(BOUNDS.synchronousPatienceMs).optional(),
   local_tables: listOf(
     text(tableRule, /^[A-Za-z_][A-Za-z0-9_$]{0,62}(\.[A-Za-z_][A-Za-z0-9_$]{0,62})?$/),
     { what: "tables", max: LIMITS.tables },

@@ -149,6 +149,12 @@ export interface DatabaseConfig {
   /** System user whose peer authentication opens the local socket. */
   readonly osUser: string;
   readonly everyMs: number;
+  /** `copy`: whole copies only. `stream`: PostgreSQL's logical replication, seeded by whole copies. */
+  readonly mode: "copy" | "stream";
+  /** `stream` only: a commit on the master waits until the slave has it on disk. */
+  readonly synchronous: boolean;
+  /** How long a commit may wait for a slave that does not answer before it goes on without it. */
+  readonly synchronousPatienceMs: number;
   /** Tables (`schema.table` or `table`) that stay each host's own across a copy. */
   readonly localTables: readonly string[];
   /** Tables whose rows are not copied (history). Patterns as in `pg_dump --exclude-table-data`. */

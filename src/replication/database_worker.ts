@@ -23,6 +23,7 @@ import type { DatabaseAddress } from "./database_connection.ts";
 import { encodeLine, readLines } from "./json_lines.ts";
 import { ReturnSource } from "./return/return_source.ts";
 import { ReturnTarget } from "./return/return_target.ts";
+import { StreamWorker } from "./logical/stream_worker.ts";
 
 /** How long the sessions may take to close, in milliseconds: the process ends then anyway. */
 const CLOSE_DEADLINE_MS = 2000;
@@ -110,6 +111,7 @@ class Worker {
   readonly #install: InstallWorker;
   readonly #gained: ReturnSource;
   readonly #taking: ReturnTarget;
+  readonly #stream: StreamWorker;
   readonly #handlers: Handlers;
   #snapshot: DumpSnapshot | null = null;
 
@@ -118,13 +120,16 @@ class Worker {
     this.#install = install;
     const gained = this.#gained = new ReturnSource(address);
     const taking = this.#taking = new ReturnTarget(address);
+    this.#stream = new StreamWorker(address);
     this.#handlers = {
+      ...this.#stream.handlers(),
       "dump-open": async (args, deadlineMs) => {
         const opened = await DumpSnapshot.open({
           address,
           selection: args,
           appName: args.appName,
           statementTimeoutMs: deadlineMs,
+          slot: args.slot ?? null,
           onBlocked,
         });
         this.#snapshot = opened.snapshot;
@@ -186,6 +191,7 @@ class Worker {
       this.#install.close(),
       this.#gained.close(),
       this.#taking.close(),
+      this.#stream.close(),
     ]);
   }
 

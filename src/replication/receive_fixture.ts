@@ -6,6 +6,9 @@ import { join } from "node:path";
 import { systemClock } from "../os/clock.ts";
 import { writeAll } from "../os/write_all.ts";
 import type { DatabaseSource } from "./database_port.ts";
+import { PostgresDatabase } from "./database.ts";
+import type { DatabaseSeams } from "./database_context.ts";
+import { StreamDatabase } from "./logical/stream_database.ts";
 import { receive } from "./receive.ts";
 import type { Permission, ReceiveGate } from "./receive_gate.ts";
 import { ReturnDatabase } from "./return/return_database.ts";
@@ -71,6 +74,13 @@ function returning(): ReturnDatabase | null {
     return null;
   }
 }
+// A test of the stream has real PostgreSQL on both hosts, and says how the worker runs.
+const { streamed = null } = config as { streamed?: { main: string; denoDir: string } | null };
+const seams: DatabaseSeams = streamed === null ? {} : {
+  self: (verb) => [Deno.execPath(), "run", "-A", "--quiet", streamed.main, ...verb],
+  workerEnv: { DENO_DIR: streamed.denoDir },
+};
+const settings = config.replication.database;
 
 const ended = new AbortController();
 Deno.addSignalListener("SIGTERM", () => ended.abort(new Error("asked to end")));
@@ -80,8 +90,16 @@ Deno.exit(
     stateDir: join(home, "state"),
     clock: systemClock,
     gate,
-    database: config.replication.database === null ? null : database,
     returning: returning(),
+    database: settings === null
+      ? null
+      : streamed === null
+      ? database
+      : new PostgresDatabase(settings, seams),
+    streamDatabase: streamed === null ? null : new StreamDatabase(settings, seams),
+    runDir: join(home, "run"),
+    // A role that every Debian has a system user for.
+    tunnelUser: "nobody",
     facts: () => Promise.reject(new Error("not in this test")),
     input: () => Deno.stdin.readable,
     write: (bytes) => writeAll(Deno.stdout, bytes),

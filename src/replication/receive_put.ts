@@ -9,6 +9,7 @@ import type { DataSetName } from "../core/types.ts";
 import { messageOf } from "../os/errors.ts";
 import { detectFormat, findCorruption } from "./astdb_format.ts";
 import { MAX_ASTDB_BYTES } from "./astdb_read.ts";
+import { followSeed } from "./logical/receive_stream.ts";
 import { listFiles } from "./file_list.ts";
 import { askGate, RefusedError, underPermission } from "./receive_gate.ts";
 import { underLock } from "./receive_lock.ts";
@@ -152,6 +153,7 @@ async function take(
     onProgress,
     confirm: () => askGate(context.gate, "confirm", header),
   });
+  if ("stream_slot" in header.detail) await followSeed(header.detail["stream_slot"], context);
   return { ...trailer, detail };
 }
 

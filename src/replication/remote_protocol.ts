@@ -109,14 +109,18 @@ export type RemoteLine =
   | FactsAnswer
   /** Answer to `return database`. */
   | { readonly ok: true; readonly returned: ReturnOutcome }
+  /** Answer to `stream`; what it must be depends on the request. */
+  | { readonly ok: true; readonly stream: object }
   | Hello;
 
 const returnedLine = z.object({ ok: z.literal(true), returned: returnOutcomeSchema });
+const streamLine = z.object({ ok: z.literal(true), stream: z.looseObject({}) });
 
 const lineSchema = z.union([
   progressLine,
   failureLine,
   returnedLine,
+  streamLine,
   helloSchema,
   factsSchema,
   putLine,

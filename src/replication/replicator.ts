@@ -28,7 +28,16 @@ import type { OnProgress, SetProgress } from "./set_header.ts";
 import { type SetState, SetStates } from "./set_state.ts";
 import { type CopySet, SetRunner } from "./set_runner.ts";
 import type { ReturnDatabase } from "./return/return_database.ts";
-import { ReturnKeeper, type ReturnKeeperOptions } from "./return/return_keeper.ts";
+import { createReturnKeeper } from "./return/create_keeper.ts";
+import type { ReturnKeeper, ReturnKeeperOptions } from "./return/return_keeper.ts";
+import {
+  createStream,
+  sendSeed,
+  type StreamSeam,
+  warnStillArmed,
+} from "./logical/create_stream.ts";
+import type { Stream } from "./logical/stream.ts";
+import type { StreamStatus } from "./logical/stream_types.ts";
 import { RemoteError, Transport } from "./transport.ts";
 
 const TICK_MS = 1000;
@@ -85,6 +94,8 @@ export interface ReplicatorOptions {
   readonly returning?: ReturnDatabase | null;
   /** What happens to what goes back, for log, history and alerts. */
   readonly onReturn?: ReturnKeeperOptions["onEvent"];
+  /** What the stream needs of the node; default: there is no stream. */
+  readonly stream?: StreamSeam;
 }
 
 /** Copies the configured data sets. */
@@ -94,6 +105,7 @@ export class Replicator {
   readonly #transport: Transport;
   readonly #runners: ReadonlyMap<DataSetName, SetRunner>;
   readonly #back: ReturnKeeper | null;
+  readonly #stream: Stream | null;
   readonly #loop = new AbortController();
   #looping: Promise<void> = Promise.resolve();
   #sourceEpoch: number | null = null;
@@ -117,7 +129,20 @@ export class Replicator {
       clock,
     });
     this.#runners = this.#makeRunners();
-    this.#back = this.#makeBack();
+    this.#back = createReturnKeeper(options, this.#transport);
+    this.#stream = createStream({
+      ...options,
+      requestSeed: () => {
+        const runner = this.#runners.get("database");
+        // One that is on its way is the seed.
+        if (runner?.running === null) runner.noteChange();
+      },
+    });
+  }
+
+  /** The stream of the database; null: it is copied only. */
+  get stream(): StreamStatus | null {
+    return this.#stream?.status ?? null;
   }
 
   /** What the slave's database gained, on its way back; null: nothing ever goes back from here. */
@@ -126,13 +151,20 @@ export class Replicator {
   }
 
   /**
-   * At a takeover, services stopped: from here on it is known what this host's database gains.
+   * At a takeover, services stopped: the database becomes this host's own, and from here on it is known
+   * what it gains.
    *
    * @returns what was done, as a sentence; empty: there was nothing to do
    * @throws when PostgreSQL does not do it, or does not answer in time
    */
   async readyDatabase({ signal }: { readonly signal: AbortSignal }): Promise<string> {
-    return await this.#back?.prepare(signal) ?? "";
+    const { role } = this.#options.config;
+    if (role !== "slave") return "";
+    const [promoted] = await Promise.allSettled([this.#stream?.promote(signal) ?? ""]);
+    // Also after a promotion that failed: what changes must be known all the same.
+    const prepared = await this.#back?.prepare(signal) ?? "";
+    if (promoted.status === "rejected") throw promoted.reason;
+    return [promoted.value, prepared].filter((text) => text !== "").join("; ");
   }
 
   /**
@@ -188,12 +220,15 @@ export class Replicator {
   /** Begins the schedule. */
   start(): void {
     this.#looping = this.#run();
+    this.#stream?.start();
+    if (this.#stream === null) warnStillArmed(this.#options);
   }
 
   /** Ends the schedule, cuts copies in progress, closes kept connections. */
   async stop(): Promise<void> {
     this.#loop.abort();
     await this.#looping;
+    await this.#stream?.stop();
     await Promise.all([...this.#runners.values()].map((runner) => runner.stop()));
     await this.#transport.close();
   }
@@ -312,22 +347,18 @@ export class Replicator {
   /** At a takeover without the peer's help: what may be lost, as the age of this host's copy of it. */
   lossReport(): readonly PossibleLoss[] {
     const { config: { role }, stateDir } = this.#options;
-    return possibleLoss({ role, sets: this.status(), live: readAstdbOrigin(stateDir) });
+    const stream = this.#options.stream?.peer() ?? null;
+    return possibleLoss({ role, sets: this.status(), live: readAstdbOrigin(stateDir), stream });
   }
 
-  #makeBack(): ReturnKeeper | null {
-    const { config, stateDir, clock, returning = null, onReturn, log } = this.#options;
-    if (config.role !== "slave" || config.replication.database === null || returning === null) {
-      return null;
-    }
-    return new ReturnKeeper({
-      config,
-      stateDir,
-      clock,
-      transport: this.#transport,
-      database: returning,
-      onEvent: onReturn ?? ((level, text) => log(level, text, {})),
-    });
+  /**
+   * At a planned move, services stopped: lets the stream come to its end.
+   *
+   * @returns a sentence; empty: nothing is streamed from here
+   */
+  async drainStream({ signal }: { readonly signal: AbortSignal }): Promise<string> {
+    if (this.#stream === null || this.#options.config.role !== "master") return "";
+    return await this.#stream.drain(signal);
   }
 
   #makeRunners(): ReadonlyMap<DataSetName, SetRunner> {
@@ -437,7 +468,8 @@ export class Replicator {
     const { config, clock, database } = this.#options;
     const transport = this.#transport;
     const source = database!;
-    return await sendDatabase({ config, clock, transport, source, epoch, signal, onProgress });
+    const options = { config, clock, transport, source, epoch, signal, onProgress };
+    return await (this.#stream === null ? sendDatabase(options) : sendSeed(this.#stream, options));
   }
 
   async #copyFiles(options: Parameters<CopySet>[0]): ReturnType<CopySet> {

@@ -28,15 +28,21 @@ export async function sendDatabase(options: {
   readonly epoch: number;
   readonly signal: AbortSignal;
   readonly onProgress: OnProgress;
+  /** Seeds a stream: the slot to make; the receiver then follows it. */
+  readonly slot?: string;
 }): Promise<Omit<SetSuccess, "durationMs">> {
-  const { config, clock, transport, source, epoch, onProgress } = options;
+  const { config, clock, transport, source, epoch, onProgress, slot } = options;
   // Whatever ends the copy also ends the dump.
   const ended = new AbortController();
   const signal = AbortSignal.any([options.signal, ended.signal]);
   try {
     await transport.address({ signal }); // Not a dump for a peer that isn't there.
     const snapshotWallMs = Math.floor(clock.wallMs());
-    const dump = await source.dump({ signal, onProgress });
+    const dump = await source.dump({
+      signal,
+      onProgress,
+      ...(slot === undefined ? {} : { slot }),
+    });
     dump.done.catch(() => {}); // Awaited behind the payload.
     const header: SetHeader = {
       version: 1,
@@ -45,7 +51,7 @@ export async function sendDatabase(options: {
       origin: config.role,
       snapshotWallMs,
       fingerprint: config.fingerprint,
-      detail: dump.detail,
+      detail: slot === undefined ? dump.detail : { ...dump.detail, stream_slot: slot },
     };
     const { size, sha256 } = await putSet({
       transport,

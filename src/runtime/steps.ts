@@ -199,7 +199,8 @@ export function createStepPerformer(deps: StepDeps): StepPerformer {
         return;
       case "send-files":
         await replicator?.sendFilesBack({ signal, epoch: deps.epoch() });
-        return;
+        // From the master nothing else has to travel but what its stream has not brought yet.
+        return await replicator?.drainStream({ signal });
       case "tell-yours":
         return await deps.tellYours(signal);
       case "hooks-before-takeover":
