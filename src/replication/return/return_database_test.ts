@@ -73,6 +73,13 @@ const on = (pair: DatabasePair, host: "master" | "slave", sql: string): Promise<
 for (const [mode, config] of [["tables", TABLES], ["all", ALL]] as const) {
   Deno.test(`return = "${mode}" on two clusters`, async (t) => {
     await using pair = await databasePair({ rows: 300, settings: { wal_level: "logical" } });
+    await on(
+      pair,
+      "master",
+      `CREATE TABLE "Odd: name" ("Key A" int, b text, c char(4), d bit(3), e numeric, "f""g" interval,
+        PRIMARY KEY ("Key A", b));
+      INSERT INTO "Odd: name" VALUES (1, 'x', 'ab', B'101', 1.50, '1 day'), (2, '', NULL, NULL, 'NaN', NULL)`,
+    );
     await pair.copy();
     // The master's last hour, which the slave never saw.
     await on(
@@ -107,6 +114,9 @@ for (const [mode, config] of [["tables", TABLES], ["all", ALL]] as const) {
       DELETE FROM linefeatures WHERE user_id = 8;
       DELETE FROM queuemember WHERE interface = 'SIP/' || md5('5');
       INSERT INTO queuemember VALUES ('q1', 'SIP/new', 1, NULL, 'user');
+      UPDATE "Odd: name" SET c = 'z', d = B'010', e = 2.00, "f""g" = '-2 mons 03:00' WHERE b = 'x';
+      DELETE FROM "Odd: name" WHERE b = '';
+      INSERT INTO "Odd: name" VALUES (1, E'y'' \\\n', NULL, NULL, NULL, NULL);
       UPDATE cfg_01 SET tags = ARRAY['x,y', NULL, '"'], opts = NULL, val = NULL WHERE name = 'n2'`,
     );
 
@@ -152,8 +162,9 @@ for (const [mode, config] of [["tables", TABLES], ["all", ALL]] as const) {
         await on(pair, "master", "SELECT firstname FROM userfeatures WHERE id = 9"),
         "Master",
       );
-      const tables = "userfeatures extensions linefeatures queuemember agent_login_status cfg_01";
-      for (const table of tables.split(" ")) {
+      const tables = "userfeatures extensions linefeatures queuemember agent_login_status cfg_01"
+        .split(" ");
+      for (const table of [...tables, ...(mode === "all" ? ['"Odd: name"'] : [])]) {
         const rows = `SELECT md5(string_agg(t::text, '' ORDER BY t::text)) FROM ${table} t ${
           table === "userfeatures" ? "WHERE id <> 9" : ""
         }`;

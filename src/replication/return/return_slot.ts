@@ -110,16 +110,20 @@ interface Touched {
 }
 
 function touch(shape: TableShape, row: RowValues, before: RowValues | null): Touched {
-  return { table: shape.name, key: pick(row, shape.key), before };
+  return { table: shape.name, key: pick(shape, row, shape.key), before };
 }
 
 function whole(shape: TableShape, row: RowValues): RowValues {
-  return pick(row, shape.columns.map((column) => column.name));
+  return pick(shape, row, shape.columns.map((column) => column.name));
 }
 
-/** The plugin leaves NULLs out of old rows. */
-function pick(row: RowValues, columns: readonly string[]): RowValues {
-  return Object.fromEntries(columns.map((name) => [name, row[name] ?? null]));
+/** The plugin leaves NULLs out of old rows, and pads `char(n)`, which a cast to text does not. */
+function pick(shape: TableShape, row: RowValues, columns: readonly string[]): RowValues {
+  const padded = shape.columns.filter(({ type }) => type === "bpchar").map(({ name }) => name);
+  return Object.fromEntries(columns.map((name) => {
+    const value = row[name] ?? null;
+    return [name, padded.includes(name) ? value?.replace(/ +$/, "") ?? null : value];
+  }));
 }
 
 async function note(
