@@ -13,7 +13,7 @@ _relais() {
   if [[ $cur == = ]]; then cur=''
   elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD - 2]}; fi
   if ((COMP_CWORD == 1)); then
-    _relais_words 'daemon receive status switchover failback maintenance reload sync announce init pair check-config doctor keygen cleanup version -h --help -V --version'
+    _relais_words 'daemon receive status switchover failback maintenance reload sync return stream announce init pair check-config doctor keygen cleanup version -h --help -V --version'
     return
   fi
   case ${COMP_WORDS[1]} in
@@ -83,6 +83,24 @@ _relais() {
     esac
     if [[ $cur == -* ]]; then _relais_words '--run-dir --json -h --help'
     else _relais_words 'astdb database files all'
+    fi
+    ;;
+  return)
+    case $prev in
+      --run-dir) _relais_paths -d; return ;;
+    esac
+    if [[ $cur == -* ]]; then _relais_words '--run-dir --dry-run --json -h --help'
+    else _relais_words 'conflicts decide go'
+    fi
+    ;;
+  stream)
+    case $prev in
+      --config) _relais_paths -f; return ;;
+      --state-dir) _relais_paths -d; return ;;
+      --run-dir) _relais_paths -d; return ;;
+    esac
+    if [[ $cur == -* ]]; then _relais_words '--config --state-dir --run-dir --yes --restart --json -h --help'
+    else _relais_words 'setup status teardown'
     fi
     ;;
   announce)

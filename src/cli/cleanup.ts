@@ -10,6 +10,8 @@ import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/types.ts";
 import { systemClock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
+import { STREAM_APPLICATION } from "../replication/logical/names.ts";
+import { TUNNEL_USER } from "../replication/logical/peer_facts.ts";
 import { controlSocket } from "../runtime/paths.ts";
 import { gateFlag, removeGate } from "../services/gate.ts";
 import { Shield } from "../services/shield.ts";
@@ -17,6 +19,8 @@ import { VipManager } from "../vip/manager.ts";
 import { ControlClient } from "./control_client.ts";
 import { EXIT } from "./exit_codes.ts";
 import { printResult } from "./report.ts";
+
+const RELEASE_DEADLINE_MS = 10_000;
 
 /** What {@linkcode cleanup} is told. */
 export interface CleanupOptions {
@@ -41,7 +45,7 @@ export async function cleanup(options: CleanupOptions): Promise<number> {
   const undone: string[] = [];
   const failed: string[] = [];
   // The VIPs first: they are what the other host waits for. What fails keeps nothing else from going.
-  for (const undo of [removeVips, lowerShield, undoGate]) {
+  for (const undo of [removeVips, lowerShield, undoGate, letCommitsGo]) {
     try {
       undone.push(...await undo(config, options));
     } catch (error) {
@@ -70,6 +74,31 @@ async function removeVips(config: Config | null): Promise<readonly string[]> {
 async function lowerShield(): Promise<readonly string[]> {
   const shield = new Shield({ ports: [], clock: systemClock });
   return await shield.lower() === null ? [] : ["shield lowered"];
+}
+
+/**
+ * Nobody is left to see that the slave is away: no commit of the database may wait for it. With
+ * `all` the whole stream goes from this host.
+ */
+async function letCommitsGo(
+  config: Config | null,
+  { all }: CleanupOptions,
+): Promise<readonly string[]> {
+  const database = config?.replication.database ?? null;
+  if (database === null || database.mode !== "stream") return [];
+  const { StreamDatabase } = await import("../replication/logical/stream_database.ts");
+  const postgres = new StreamDatabase(database);
+  try {
+    const deadlineMs = RELEASE_DEADLINE_MS;
+    // The program goes: nobody would look after a slot that keeps log, nor need the role.
+    if (all) return await postgres.ask("stream-teardown", { role: TUNNEL_USER }, { deadlineMs });
+    const { synchronousNames } = await postgres.ask("stream-source", {}, { deadlineMs });
+    if (synchronousNames !== STREAM_APPLICATION) return [];
+    await postgres.ask("stream-synchronous", { on: false }, { deadlineMs });
+    return ["commits of the database no longer wait for the slave"];
+  } finally {
+    await postgres.close();
+  }
 }
 
 /**

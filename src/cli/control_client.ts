@@ -13,6 +13,8 @@ import {
   OfferedHeader,
   type ReceivedResult,
   ReloadResult,
+  type ReturnRequest,
+  ReturnResult,
   SyncProgress,
 } from "../health/control_app.ts";
 import { HistoryEntry, StatusDocument } from "../health/types.ts";
@@ -24,6 +26,8 @@ const DEADLINE_MS = 5_000;
 const RELOAD_DEADLINE_MS = 10 * 60_000;
 /** A copy may take hours; the operator can end it at any time. */
 const SYNC_DEADLINE_MS = 24 * 3_600_000;
+/** Every row that goes back is looked at on both hosts. */
+const RETURN_DEADLINE_MS = 10 * 60_000;
 const ANSWER_MAX_BYTES = 4 * 1024 * 1024;
 const POLL_MS = 50;
 
@@ -108,6 +112,17 @@ export class ControlClient {
   /** Tells how a reception ended. */
   receiveEnd(result: ReceivedResult): Promise<ControlResult> {
     return this.#post("/receive/end", result);
+  }
+
+  /** What the slave's database gained, and what is to become of it. */
+  async returning(request: ReturnRequest): Promise<ReturnResult> {
+    const call = {
+      method: "POST",
+      path: "/return",
+      body: request,
+      deadlineMs: RETURN_DEADLINE_MS,
+    } as const;
+    return this.#parse(ReturnResult, await this.#call(call));
   }
 
   /** Copies a data set (or all of them) to the peer now; aborting `signal` ends the copy. */

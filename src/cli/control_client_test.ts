@@ -24,6 +24,7 @@ function deps(change: Partial<ControlDeps> = {}): ControlDeps {
         notes: [],
       }),
     sync: () => Promise.resolve(yes),
+    returning: ({ action }) => Promise.resolve({ ok: action !== "go", text: action }),
     receiveBegin: ({ epoch }) => ({ ok: epoch > 2, text: `epoch ${epoch}` }),
     receiveEnd: () => {},
     ...change,

@@ -14,6 +14,7 @@ import { ControlClient } from "./control_client.ts";
 import type { DaemonHandle } from "./daemon.ts";
 import { EXIT } from "./exit_codes.ts";
 import { report } from "./report.ts";
+import { addReturnVerb } from "./return_verb.ts";
 import { version } from "./version.ts";
 
 type Run = () => Promise<number>;
@@ -179,6 +180,31 @@ function addClientVerbs(
     .action((set: DataSetName | "all", options) =>
       choose(async () =>
         (await import("./sync.ts")).sync(client(options), set, { json: !!options.json })
+      )
+    );
+  addReturnVerb(
+    verb(program, "return", "what the slave's database gained: list it, settle conflicts")
+      .addOption(runDirOption()),
+    client,
+    choose,
+  );
+  verb(program, "stream", "let the slave follow the database (PostgreSQL's logical replication)")
+    .addArgument(new Argument("<action>").choices(["setup", "status", "teardown"]))
+    .addOption(configOption())
+    .addOption(stateDirOption())
+    .addOption(runDirOption())
+    .option("--yes", "ask nothing; PostgreSQL is restarted only with --restart")
+    .option("--restart", "restart PostgreSQL if wal_level asks for it")
+    .option("--json", "print the result as JSON")
+    .action((action: "setup" | "status" | "teardown", options) =>
+      choose(async () =>
+        (await import("./stream.ts")).stream({
+          paths: pathsOf({ ...DEFAULT_PATHS, ...options }),
+          action,
+          json: !!options.json,
+          yes: !!options.yes,
+          restart: !!options.restart,
+        })
       )
     );
   verb(program, "announce", "announce the VIPs of this node to the network again")

@@ -13,6 +13,8 @@ const VERBS = [
   "maintenance",
   "reload",
   "sync",
+  "return",
+  "stream",
   "announce",
   "init",
   "pair",

@@ -14,8 +14,10 @@ import { systemClock } from "../os/clock.ts";
 import { writeAll } from "../os/write_all.ts";
 import { PostgresDatabase } from "../replication/database.ts";
 import { PostgresTables } from "../replication/postgres_tables.ts";
+import { StreamDatabase } from "../replication/logical/stream_database.ts";
 import { receive } from "../replication/receive.ts";
 import type { HostFacts } from "../replication/host_facts.ts";
+import { ReturnDatabase } from "../replication/return/return_database.ts";
 import type { Permission, ReceiveGate } from "../replication/receive_gate.ts";
 import { Memory, readBoot } from "../runtime/memory.ts";
 import { controlSocket, type Paths } from "../runtime/paths.ts";
@@ -54,6 +56,9 @@ export async function receiveVerb({ words, paths, signal }: {
     gate: createGate(client),
     database: database === null ? null : new PostgresDatabase(database),
     tables: database === null ? null : new PostgresTables(database),
+    returning: database === null ? null : new ReturnDatabase(database),
+    streamDatabase: database === null ? null : new StreamDatabase(database),
+    runDir: paths.runDir,
     facts: (nonce) => facts(nonce, { config: local, paths, client, signal }),
     input: () => Deno.stdin.readable,
     write: (bytes) => writeAll(Deno.stdout, bytes),

@@ -83,6 +83,7 @@ class Slave {
       announce: () => yes,
       reload: () => Promise.reject(new Error("not asked for here")),
       sync: () => Promise.resolve(yes),
+      returning: () => Promise.reject(new Error("not in this test")),
       receiveBegin: ({ set }) => {
         this.begun.push(set);
         return this.refusal === null ? yes : { ok: false, text: this.refusal };

@@ -30,6 +30,7 @@ export function formatStatus(
     }),
     ...formatServices(document, style),
     ...formatDataSets(document, style),
+    ...formatStream(document, style),
     style.dim(row("configuration", formatConfig(document))),
     ...document.alerts.map((text) => row("alert", style.bad(text))),
     ...document.history.slice(-5).map(({ at, rule, why }) =>
@@ -112,6 +113,20 @@ function formatDataSets({ dataSets, node }: StatusDocument, style: Style): strin
       const failed = entry.lastError === null ? "" : style.bad(`, last error: ${entry.lastError}`);
       return row(`${entry.set} ${entry.direction}`, `${age}${size}${running}${failed}`);
     });
+}
+
+/** On the master what it measures; on the slave what the master says. */
+function formatStream({ stream, peer, node }: StatusDocument, style: Style): string[] {
+  if (stream === null) return [];
+  const seen = node.state === "active" ? stream : peer.report?.stream ?? null;
+  if (seen === null) return [];
+  const lag = seen.lagMs === null
+    ? ""
+    : `, ${seen.lagMs} ms and ${seen.lagBytes ?? 0} bytes behind`;
+  const text = `${seen.state}${lag}`;
+  const why = seen === stream && stream.why !== "" ? `: ${stream.why}` : "";
+  const waits = stream.synchronous ? ", commits wait for the slave" : "";
+  return [row("stream", (seen.state === "streaming" ? text : style.bad(text)) + why + waits)];
 }
 
 function formatConfig({ node }: StatusDocument): string {

@@ -97,6 +97,8 @@ export const BOUNDS = {
   astdbEveryMs: { min: 1000, max: 86_400_000 },
   /** A database copy or an rsync run is work for both hosts: not more often than each 10 s. */
   copyEveryMs: { min: 10_000, max: 604_800_000 },
+  /** Shorter than a check is no patience; a PBX whose commits stand for a minute is down. */
+  synchronousPatienceMs: { min: 1000, max: 60_000 },
   prefix4: { min: 8, max: 31 },
   prefix6: { min: 16, max: 127 },
 } as const;
@@ -163,6 +165,12 @@ export const REPLICATION_DEFAULTS = {
   astdbEvery: "2m",
   astdbOnChange: true,
   databaseEvery: "1h",
+  /** With a stream, whole copies only heal what the stream can't carry. */
+  databaseEveryWithStream: "1d",
+  databaseMode: "copy",
+  synchronous: false,
+  /** A commit of cel is not seen by a caller, one of a transfer is: three seconds are still one call. */
+  synchronousPatience: "3s",
   /** Opens the local socket by peer authentication. */
   databaseOsUser: "postgres",
   databaseOnChange: true,
@@ -172,5 +180,7 @@ export const REPLICATION_DEFAULTS = {
   hotEvery: "1m",
   /** Bytes per second, before compression: at this pace the PBX is as fast as without a copy. */
   databasePace: 20_000_000,
+  databaseReturn: "none",
+  databaseOnReturnFailure: "wait",
   filesEvery: "1h",
 } as const;

@@ -27,6 +27,8 @@ export interface ProductPreset {
   readonly paths: readonly string[];
   readonly excludes: readonly string[];
   readonly returnPaths: readonly string[];
+  /** `return_tables` of `[replication.database]`. */
+  readonly returnTables: readonly string[];
   /** Hooks of every takeover: without them the services would start upon what is no longer true. */
   readonly beforeTakeover: readonly (readonly string[])[];
   /** `hooks.presets = ["agents-relog"]`: after a takeover, as the product's own script does. */
@@ -152,6 +154,22 @@ const FORGET_CACHED_PJSIP = [
   "/var/cache/xivo-confgend/asterisk/pjsip.conf",
 ] as const;
 
+/**
+ * What people change by telephone and what calls leave behind, by the names of xivo_dao's models: agents
+ * logged in, queues they are in; forwards and do-not-disturb (columns of userfeatures); voicemail
+ * passwords; call records, whose rows are only added.
+ */
+const RETURN_TABLES = [
+  "agent_login_status",
+  "agent_membership_status",
+  "queuemember",
+  "userfeatures",
+  "voicemail",
+  "append:call_log",
+  "append:cel",
+  "append:queue_log",
+] as const;
+
 const COMMON = {
   sip: "udp:127.0.0.1:5060",
   astdbPath: ASTDB,
@@ -160,6 +178,7 @@ const COMMON = {
   excludeTableData: HISTORY,
   hotTables: HOT_TABLES,
   returnPaths: RETURN_PATHS,
+  returnTables: RETURN_TABLES,
   dhcpUnit: "isc-dhcp-server.service",
 } as const;
 

@@ -42,8 +42,11 @@ export function readReplication(
     transport: readTransport(typed.ssh, issues),
     astdb: read(typed.astdb, (value) => readAstdb(value, preset, issues)),
     database,
-    config: database?.delta === true ? { everyMs: durationOf(DEFAULTS.configEvery) } : null,
-    hot: database === null || database.hotTables.length === 0
+    // A stream brings each row by itself, and would stop at rows that are there already.
+    config: database?.mode === "copy" && database.delta
+      ? { everyMs: durationOf(DEFAULTS.configEvery) }
+      : null,
+    hot: database?.mode !== "copy" || database.hotTables.length === 0
       ? null
       : { everyMs: database.hotEveryMs },
     files: read(typed.files, (value) => readFiles(value, preset, issues)),
@@ -91,19 +94,52 @@ function readDatabase(
     ? { error: 'must be a URL such as "postgresql:///asterisk"' }
     : parseDatabaseUrl(url);
   if ("error" in parsed) issues.add("replication.database.url", parsed.error, url);
+  const mode = typed.mode ?? DEFAULTS.databaseMode;
+  if (typed.synchronous === true && mode !== "stream") {
+    const rule = 'must be false unless mode = "stream": a copy is never synchronous';
+    issues.add("replication.database.synchronous", rule, true);
+  }
   const place = "error" in parsed ? { name: "", socketDir: null, port: null } : parsed;
   return {
     url: url ?? "",
     ...place,
     osUser: typed.os_user ?? DEFAULTS.databaseOsUser,
-    everyMs: typed.every ?? durationOf(DEFAULTS.databaseEvery),
+    everyMs: typed.every ?? durationOf(
+      mode === "stream" ? DEFAULTS.databaseEveryWithStream : DEFAULTS.databaseEvery,
+    ),
     paceBytesPerSecond: typed.pace === undefined ? DEFAULTS.databasePace : typed.pace,
+    mode,
+    synchronous: typed.synchronous ?? DEFAULTS.synchronous,
+    synchronousPatienceMs: typed.synchronous_patience ?? durationOf(DEFAULTS.synchronousPatience),
     localTables: typed.local_tables ?? preset?.localTables ?? [],
     excludeTableData: typed.exclude_table_data ?? preset?.excludeTableData ?? [],
     onChange: typed.on_change ?? DEFAULTS.databaseOnChange,
     delta: typed.delta ?? DEFAULTS.databaseDelta,
     hotTables: typed.hot_tables ?? preset?.hotTables ?? [],
     hotEveryMs: typed.hot_every ?? durationOf(DEFAULTS.hotEvery),
+    ...readReturn(typed, preset, issues),
+  };
+}
+
+function readReturn(
+  typed: {
+    readonly return?: DatabaseConfig["returnMode"] | undefined;
+    readonly return_tables?: string[] | undefined;
+    readonly on_return_failure?: DatabaseConfig["onReturnFailure"] | undefined;
+  },
+  preset: ProductPreset | null,
+  issues: IssueList,
+): Pick<DatabaseConfig, "returnMode" | "returnTables" | "onReturnFailure"> {
+  const returnMode = typed.return ?? DEFAULTS.databaseReturn;
+  const returnTables = typed.return_tables ?? preset?.returnTables ?? [];
+  if (returnMode === "tables" && returnTables.length === 0) {
+    const rule = 'must list tables as return is "tables"';
+    issues.add("replication.database.return_tables", rule, typed.return_tables);
+  }
+  return {
+    returnMode,
+    returnTables,
+    onReturnFailure: typed.on_return_failure ?? DEFAULTS.databaseOnReturnFailure,
   };
 }
 

@@ -413,6 +413,22 @@ Deno.test("parseConfig() judges the database URL", () => {
   );
 });
 
+Deno.test("replication.database: what goes back is one of three words, its tables are names", () => {
+  refused(
+    `${HEAD}${NET}[replication.database]\nreturn = "some"\nreturn_tables = ["append:a b"]\n` +
+      'on_return_failure = "stop"',
+    /database\.return: must be one of "none", "tables", "all"/,
+    /return_tables\[0\]: must be a table name or a pattern/,
+    /on_return_failure: must be one of "wait", "go"/,
+    /url: must be a URL/,
+  );
+  refused(
+    `${HEAD}${NET}[replication.database]\nurl = "postgresql:///a"\n` +
+      'return = "tables"',
+    /return_tables: must list tables as return is "tables"/,
+  );
+});
+
 Deno.test("parseConfig() judges paths and patterns to copy", () => {
   const files = (text: string): string => `${HEAD}${NET}[replication.files]\n${text}`;
   accepted(files('paths = ["/etc/xivo/asterisk"]\nexcludes = ["*.tmp", "/monitor/"]'));

@@ -203,6 +203,9 @@ export const DATABASE_SHAPE = {
     (given) => given === "0" || (parseSize(given) ?? 0) >= LEAST_PACE,
     paceRule,
   ).transform((given) => given === "0" ? null : parseSize(given)).optional(),
+  mode: word(["copy", "stream"]).optional(),
+  synchronous: flag().optional(),
+  synchronous_patience: duration(BOUNDS.synchronousPatienceMs).optional(),
   local_tables: listOf(
     text(tableRule, /^[A-Za-z_][A-Za-z0-9_$]{0,62}(\.[A-Za-z_][A-Za-z0-9_$]{0,62})?$/),
     { what: "tables", max: LIMITS.tables },
@@ -224,6 +227,15 @@ export const DATABASE_SHAPE = {
     { what: "tables or patterns", max: LIMITS.tables },
   ).optional(),
   hot_every: duration(BOUNDS.copyEveryMs).optional(),
+  return: word(["none", "tables", "all"]).optional(),
+  return_tables: listOf(
+    text(
+      "must be a table name or a pattern with * and ?, with append: or replace: in front if need be",
+      /^((append|replace):)?[A-Za-z_*?][A-Za-z0-9_$*?]{0,62}(\.[A-Za-z_*?][A-Za-z0-9_$*?]{0,62})?$/,
+    ),
+    { what: "tables or patterns", max: LIMITS.tables },
+  ).optional(),
+  on_return_failure: word(["wait", "go"]).optional(),
 } as const;
 
 /** What rsync would take for something else than a pattern to leave out. */

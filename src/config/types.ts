@@ -151,6 +151,12 @@ export interface DatabaseConfig {
   readonly everyMs: number;
   /** Most bytes per second read from pg_dump; null: no limit; absent: `REPLICATION_DEFAULTS.databasePace`. */
   readonly paceBytesPerSecond?: number | null;
+  /** `copy`: whole copies only. `stream`: PostgreSQL's logical replication, seeded by whole copies. */
+  readonly mode: "copy" | "stream";
+  /** `stream` only: a commit on the master waits until the slave has it on disk. */
+  readonly synchronous: boolean;
+  /** How long a commit may wait for a slave that does not answer before it goes on without it. */
+  readonly synchronousPatienceMs: number;
   /** Tables (`schema.table` or `table`) that stay each host's own across a copy. */
   readonly localTables: readonly string[];
   /** Tables whose rows are not copied (history). Patterns as in `pg_dump --exclude-table-data`. */
@@ -162,6 +168,12 @@ export interface DatabaseConfig {
   /** Tables copied each {@linkcode hotEveryMs} or on change: data set `hot`. Names or patterns. */
   readonly hotTables: readonly string[];
   readonly hotEveryMs: number;
+  /** What of the slave's database goes back at a hand-back. */
+  readonly returnMode: "none" | "tables" | "all";
+  /** `[append:|replace:]table`; patterns as in `excludeTableData`. */
+  readonly returnTables: readonly string[];
+  /** `wait`: the slave serves on until what it gained can go back; `go`: it goes back without. */
+  readonly onReturnFailure: "wait" | "go";
 }
 
 /** A data set that follows from `[replication.database]`: single tables of it. */

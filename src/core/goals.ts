@@ -24,8 +24,10 @@ export type StepName =
   | "check-health"
   | "fetch-astdb"
   | "install-astdb"
+  | "ready-database"
   | "send-astdb"
   | "send-files"
+  | "return-database"
   | "tell-yours"
   | "hooks-before-takeover"
   | "hooks-after-takeover"
@@ -92,6 +94,11 @@ export function goalSteps(goal: GoalName, options: GoalOptions): readonly StepSp
           ? [step("fetch-astdb", "go-on", "M4: the peer may hold newer data")]
           : []),
         step("install-astdb", "go-on", "M3: before services read it; refused while they run"),
+        step(
+          "ready-database",
+          "go-on",
+          "before services write: the stream ends, sequences are raised",
+        ),
         step("hooks-before-takeover", "go-on", "the VIPs answer already, the services do not yet"),
         step("open-gate", "go-on", "relais may start the services now"),
         step("start-services", "fail", "S1, B3"),
@@ -119,6 +126,11 @@ export function goalSteps(goal: GoalName, options: GoalOptions): readonly StepSp
           "send-files",
           "go-on",
           "L2: voicemail left here must not be lost; it stays here if it fails",
+        ),
+        step(
+          "return-database",
+          options.urgent ? "go-on" : "fail",
+          "what the slave's database gained; policy decides whether the service goes without it",
         ),
         step("drop-vips", "fail", "never two holders: gone here before the word is given"),
         step(

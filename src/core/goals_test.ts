@@ -117,7 +117,8 @@ Deno.test("goalSteps(hand-over) when urgent go also if data cannot travel", () =
 Deno.test("goalSteps(take) run hooks when the VIPs answer, and those afterwards behind the end", () => {
   const steps = names("take", { fetch: true });
   assertOrder(steps, "announce", "hooks-before-takeover");
-  assertOrder(steps, "install-astdb", "hooks-before-takeover");
+  assertOrder(steps, "install-astdb", "ready-database");
+  assertOrder(steps, "ready-database", "hooks-before-takeover");
   assertOrder(steps, "hooks-before-takeover", "start-services");
   assert.equal(steps.at(-1), "hooks-after-takeover");
 });

@@ -115,7 +115,8 @@ export function assess(
     serviceFaults,
     unfitReasons: [...networkFaults, ...serviceFaults],
     peerCannotTake,
-    peerCannotTakePlanned: peerCannotTake ?? observation.peerMismatch,
+    peerCannotTakePlanned: peerCannotTake ?? observation.peerMismatch ??
+      observation.returnBlocked ?? null,
   };
 }
 

@@ -182,6 +182,8 @@ export interface Observation {
   readonly failbackWindowOpen: boolean;
   /** The peer runs another configuration than this node, in words; null when they agree or it is unknown. */
   readonly peerMismatch: string | null;
+  /** Why what this node's database gained can't go to the peer now, in words; null or absent: it can. */
+  readonly returnBlocked?: string | null;
   /** A cluster key is loaded, so planned moves can be agreed. */
   readonly hasKey: boolean;
   /** Reasons, in words, why this host could not serve, other than its network and services. */

@@ -246,6 +246,13 @@ export const CATALOGUE = {
     why: "The standby database is made on the other host, with that host's rights.",
     mend: "run relais doctor on the other host",
   },
+  "database.return": {
+    group: "database",
+    why:
+      'return = "all" needs a log that can be decoded, and a bound on what a slot may hold of it.',
+    mend:
+      "on the slave: wal_level = logical and max_slot_wal_keep_size = 2GB in postgresql.conf, then restart PostgreSQL",
+  },
   "database.tools": {
     group: "database",
     why: "pg_dump must be of the server's own major version.",

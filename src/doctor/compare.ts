@@ -183,6 +183,21 @@ export function judgeRights(
   return [found, ...rest];
 }
 
+/** `return = "all"`: what the slave's server must be set to. */
+export function judgeReturn(fact: HostFacts["database"]): readonly Said[] {
+  const id = "database.return";
+  if ("error" in fact) return [unchecked(id, fact.error)];
+  if (fact.value === null) return [];
+  const { walLevel, slotWalMegabytes } = fact.value;
+  if (walLevel === undefined) return [unchecked(id, "the slave does not tell its wal_level")];
+  if (walLevel !== "logical") {
+    return [failure(id, `wal_level of the slave is ${walLevel}, not logical: nothing goes back`)];
+  }
+  return (slotWalMegabytes ?? -1) < 0
+    ? [warning(id, "max_slot_wal_keep_size of the slave is -1: a slot may fill its disk")]
+    : [good(id, `wal_level is logical, a slot holds ${slotWalMegabytes} MB of log at most`)];
+}
+
 /** Room for a second copy of the database. */
 export function judgeDatabaseRoom(
   id: "disk.database" | "disk.peer",

@@ -10,6 +10,7 @@ import {
   compareSystemNames,
   judgeDatabaseRoom,
   judgeDisks,
+  judgeReturn,
   judgeRights,
 } from "./compare.ts";
 import type { Said } from "./finding.ts";
@@ -105,6 +106,15 @@ Deno.test("judgeRights() fails a role that cannot make databases, and an unreach
   assert.match(said?.mend ?? "", /ALTER ROLE "asterisk"/);
   assert.deepEqual(severities(judgeRights("database.peer", { error: "refused" })), ["failure"]);
   assert.deepEqual(judgeRights("database.peer", { value: null }), []);
+});
+
+Deno.test("judgeReturn() fails a slave that writes no logical log, and warns without a bound", () => {
+  const of = (walLevel: string, slotWalMegabytes: number): string[] =>
+    severities(judgeReturn({ value: { ...RIGHTS, walLevel, slotWalMegabytes } }));
+  assert.deepEqual(of("replica", 2048), ["failure"]);
+  assert.deepEqual(of("logical", -1), ["warning"]);
+  assert.deepEqual(of("logical", 2048), ["ok"]);
+  assert.deepEqual(judgeReturn({ value: null }), []);
 });
 
 Deno.test("room: a second copy of the database must fit, a full state directory fails", () => {

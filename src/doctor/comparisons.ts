@@ -18,6 +18,7 @@ import {
   compareZones,
   judgeDatabaseRoom,
   judgeDisks,
+  judgeReturn,
   judgeRights,
   judgeSynchronised,
 } from "./compare.ts";
@@ -69,10 +70,19 @@ export function comparisonChecks(patient: Patient): readonly Check[] {
       ids: ["database.rights"],
       look: async () => judgeRights("database.rights", (await patient.own()).database),
     },
+    { ids: ["database.return"], look: () => lookAtReturn(patient) },
     { ids: ["disk.state", "disk.files"], look: () => lookAtDisks(patient) },
     { ids: ["disk.database"], look: () => lookAtDatabaseRoom(patient) },
     { ids: ["tools.installed"], look: () => lookAtTools(patient) },
   ];
+}
+
+/** The slave's PostgreSQL, whichever host this is. */
+async function lookAtReturn(patient: Patient): Promise<readonly Said[]> {
+  const { config } = patient;
+  if (config.replication.database?.returnMode !== "all") return [];
+  if (config.role === "slave") return judgeReturn((await patient.own()).database);
+  return patient.usesSsh ? judgeReturn((await patient.peer()).facts.database) : [];
 }
 
 async function lookAtDisks(patient: Patient): Promise<readonly Said[]> {

@@ -10,6 +10,7 @@
  * | `POST /announce` | {@linkcode ControlResult} |
  * | `POST /reload` | {@linkcode ReloadResult}, when it is over |
  * | `POST /sync` `{"set"}` | one JSON line per progress, the last line is the {@linkcode ControlResult} |
+ * | `POST /return` {@linkcode ReturnRequest} | {@linkcode ControlResult}, with `report` when it was asked for |
  * | `POST /receive/begin` {@linkcode OfferedHeader} | {@linkcode ControlResult} |
  * | `POST /receive/end` {@linkcode ReceivedResult} | {@linkcode ControlResult} |
  *
@@ -110,6 +111,24 @@ export const ReceivedResult = z.object({
 /** See the schema of the same name. */
 export interface ReceivedResult extends Readonly<z.infer<typeof ReceivedResult>> {}
 
+/** What an operator asks about the way back of the database. */
+export const ReturnRequest = z.discriminatedUnion("action", [
+  z.strictObject({ action: z.literal("report") }),
+  z.strictObject({
+    action: z.literal("decide"),
+    conflict: z.string().regex(/^([0-9a-f]{8}|all)$/, "is not the name of a conflict"),
+    choice: z.enum(["master", "slave", "both"]),
+  }),
+  z.strictObject({ action: z.literal("go") }),
+]);
+/** See the schema of the same name. */
+export type ReturnRequest = z.infer<typeof ReturnRequest>;
+
+/** The report is a document of its own (docs/design/return.md). */
+export const ReturnResult = ControlResult.extend({ report: z.looseObject({}).optional() });
+/** See the schema of the same name. */
+export interface ReturnResult extends Readonly<z.infer<typeof ReturnResult>> {}
+
 type Awaitable<T> = T | Promise<T>;
 
 /** What the daemon does about each request. */
@@ -130,6 +149,8 @@ export interface ControlDeps {
       readonly onProgress: (progress: SyncProgress) => void;
     },
   ): Promise<ControlResult>;
+  /** What the database gained and what is to become of it. `signal` aborts when the operator gives up. */
+  returning(request: ReturnRequest, signal: AbortSignal): Promise<ReturnResult>;
   /** May this data set be taken in? Also asked again while it comes in. */
   receiveBegin(header: OfferedHeader): Awaitable<ControlResult>;
   receiveEnd(result: ReceivedResult): Awaitable<void>;
@@ -149,6 +170,10 @@ export function createControlApp(deps: ControlDeps): Hono {
   app.post("/command", (c) => withBody(c, Command, ({ command }) => deps.command(command)));
   app.post("/announce", async (c) => c.json(await deps.announce()));
   app.post("/reload", async (c) => c.json(await deps.reload()));
+  app.post(
+    "/return",
+    (c) => withBody(c, ReturnRequest, (request) => deps.returning(request, c.req.raw.signal)),
+  );
   app.post(
     "/receive/begin",
     (c) => withBody(c, OfferedHeader, (header) => deps.receiveBegin(header)),

@@ -32,6 +32,7 @@ export function renderMetrics(status: StatusDocument): string {
     ...linkMetrics(status),
     ...vipMetrics(status),
     ...dataSetMetrics(status),
+    ...streamMetrics(status),
     ...counterMetrics(status),
   ];
   return metrics.map(renderMetric).join("");
@@ -217,6 +218,25 @@ function dataSetMetrics({ dataSets }: StatusDocument): Metric[] {
       "Estimated rest of the phase of the copy that runs.",
       of((d) => seconds(d.running?.remainingMs ?? null)),
     ),
+  ];
+}
+
+function streamMetrics({ stream }: StatusDocument): Metric[] {
+  if (stream === null) return [];
+  return [
+    gauge("stream_state", "1 for the state of the database's stream.", [
+      [{ state: stream.state }, 1],
+    ]),
+    gauge("stream_lag_seconds", "Age of the oldest change that the slave has not applied.", [
+      [{}, seconds(stream.lagMs)],
+    ]),
+    gauge("stream_lag_bytes", "Bytes of log that the slave has not applied.", [
+      [{}, stream.lagBytes],
+    ]),
+    gauge("stream_synchronous", "1 while commits wait for the slave.", [[{}, stream.synchronous]]),
+    counter("stream_reseeds", "New copies that a fault of the stream made necessary.", [
+      [{}, stream.reseeds],
+    ]),
   ];
 }
 

@@ -27,6 +27,15 @@ const ago = z.number().min(0).nullable();
 /** Wall clock, ISO 8601 in UTC (`2026-01-31T12:00:00.000Z`), for people. */
 const wall = z.string().max(40);
 
+/** The stream of the database as the master sees it. */
+const stream = z.object({
+  state: z.enum(["off", "unprepared", "seeding", "streaming", "behind", "broken"]),
+  /** Milliseconds since the oldest change that the slave has not applied; null: not known. */
+  lagMs: z.number().min(0).nullable(),
+  /** Bytes of log that the slave has not applied. */
+  lagBytes: z.number().min(0).nullable(),
+});
+
 /** Body of `GET /health`: what this node says of itself, small and quick to make. */
 export const HealthBody = z.object({
   role,
@@ -51,6 +60,8 @@ export const HealthBody = z.object({
   bootId: word,
   /** Age in milliseconds of the node's copy of each data set; null: it has none. */
   dataAges: z.object({ astdb: ago, database: ago, files: ago }),
+  /** Null: the database is not streamed from here. */
+  stream: stream.nullable().default(null),
 });
 /** See the schema of the same name. */
 export type HealthBody = z.infer<typeof HealthBody>;
@@ -226,6 +237,16 @@ export const StatusDocument = z.object({
   gate,
   shield,
   dataSets: z.array(dataSetStatus).max(20),
+  /** Null: `mode` is not `stream`. */
+  stream: stream.extend({
+    /** What is wrong, as a sentence; empty: nothing. */
+    why: sentence,
+    slot: word.nullable(),
+    /** Commits wait for the slave now. */
+    synchronous: z.boolean(),
+    /** New copies that a fault made necessary since the daemon started. */
+    reseeds: count,
+  }).nullable().default(null),
   /** What the node works on. */
   goal: z.object({ name: word, step: word, sinceMs: count }).nullable(),
   maintenance: z.boolean(),

@@ -54,6 +54,8 @@ const SYMBOLS = {
    * can't be read after it, because errno belongs to that thread.
    */
   poll: { parameters: ["buffer", "u64", "i32"], result: "i32", nonblocking: true },
+  /** `int seteuid(uid_t euid);` seteuid(2); glibc changes every thread of the process */
+  seteuid: { parameters: ["u32"], result: "i32" },
   /** `int *__errno_location(void);` errno(3): the calling thread's errno. */
   __errno_location: { parameters: [], result: "pointer" },
 } as const satisfies Deno.ForeignLibraryInterface;

@@ -64,6 +64,7 @@ export async function dumpDatabase(
       localTables: config.localTables,
       excludeTableData: config.excludeTableData,
       appName,
+      ...(options.slot === undefined ? {} : { slot: options.slot }),
     }, { deadlineMs: OPEN_DEADLINE_MS, signal });
     const pgDump = await context.findTool("pg_dump", manifest.serverVersionNum);
     const env = toolEnvironment({ address, appName, pgOptions: "" });

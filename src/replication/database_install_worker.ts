@@ -25,6 +25,8 @@ import { InstallLock } from "./database_lock.ts";
 import { newDatabaseName, oldDatabaseName } from "./database_protocol.ts";
 import type { Inspection, InstallFacts, WorkerOperations } from "./database_protocol.ts";
 import { schemaFingerprint } from "./database_schema.ts";
+import { dropSubscriptions, pauseSubscription, resumeSubscription } from "./logical/target_sql.ts";
+import { STREAM } from "./logical/names.ts";
 import { MAINTENANCE_DATABASE, withSession } from "./database_session.ts";
 import type { Session } from "./database_session.ts";
 import { cleanUpDatabases, createDatabase, dropDatabase, swapDatabases } from "./database_swap.ts";
@@ -70,7 +72,8 @@ export class InstallWorker {
           SELECT format('replication slot %I', slot_name) AS name FROM pg_replication_slots
             WHERE database = ${live}
           UNION ALL SELECT format('subscription %I', subname) FROM pg_subscription s
-            JOIN pg_database d ON d.oid = s.subdbid WHERE d.datname = ${live}`))
+            JOIN pg_database d ON d.oid = s.subdbid WHERE d.datname = ${live}
+              AND s.subname <> ${quoteLiteral(STREAM)}`))
           .map((row) => String(row.name)),
         freeBytes: disk.bavail * disk.bsize,
         maxWalBytes: Number(
@@ -93,6 +96,7 @@ export class InstallWorker {
     args: WorkerOperations["create-new"]["args"],
     deadlineMs: number,
   ): Promise<null> {
+    await this.#dropSubscriptions([this.#old, this.#new], deadlineMs);
     return await this.#maintain(deadlineMs, async ({ query }) => {
       // An old one that could not be dropped after the last swap would stop the next.
       await dropDatabase(query, this.#old);
@@ -148,6 +152,25 @@ export class InstallWorker {
   async swap(deadlineMs: number): Promise<{ swapMs: number }> {
     // Fails if the session was lost, and the lock with it.
     await this.#lock?.held();
+    const live = this.#address.database;
+    const followed = await this.#maintain(deadlineMs, ({ query }) => databaseExists(query, live)) &&
+      await this.#within(live, deadlineMs, ({ query }) => pauseSubscription(query));
+    try {
+      const swapped = await this.#rename(deadlineMs);
+      if (followed) await this.#dropSubscriptions([this.#old], deadlineMs);
+      return swapped;
+    } catch (error) {
+      // The one that is live goes on as it was.
+      if (followed) {
+        await this.#within(live, deadlineMs, ({ query }) => resumeSubscription(query)).catch(() => {
+          // Renamed after all, or the server is gone: the master sees the stream stand and seeds again.
+        });
+      }
+      throw error;
+    }
+  }
+
+  async #rename(deadlineMs: number): Promise<{ swapMs: number }> {
     return await this.#maintain(
       deadlineMs,
       ({ query: rename }) =>
@@ -167,6 +190,7 @@ export class InstallWorker {
   /** See {@linkcode WorkerOperations}. */
   async drop(which: "old" | "new", deadlineMs: number): Promise<null> {
     await this.#takeLock();
+    await this.#dropSubscriptions([which === "old" ? this.#old : this.#new], deadlineMs);
     return await this.#maintain(deadlineMs, async ({ query }) => {
       await dropDatabase(query, which === "old" ? this.#old : this.#new);
       return null;
@@ -176,6 +200,11 @@ export class InstallWorker {
   /** See {@linkcode WorkerOperations}. */
   async cleanup(deadlineMs: number): Promise<string[]> {
     await this.#takeLock();
+    const hasLive = await this.#maintain(
+      deadlineMs,
+      ({ query }) => databaseExists(query, this.#address.database),
+    );
+    if (hasLive) await this.#dropSubscriptions([this.#old, this.#new], deadlineMs);
     return await this.#maintain(
       deadlineMs,
       ({ query }) => cleanUpDatabases(query, this.#address.database),
@@ -188,6 +217,20 @@ export class InstallWorker {
 
   get #old(): string {
     return oldDatabaseName(this.#address.database);
+  }
+
+  /** A database with a subscription cannot be dropped. */
+  async #dropSubscriptions(databases: readonly string[], deadlineMs: number): Promise<void> {
+    const held = await this.#maintain(
+      deadlineMs,
+      ({ query }) =>
+        query(`SELECT DISTINCT d.datname::text AS name FROM pg_subscription s
+        JOIN pg_database d ON d.oid = s.subdbid WHERE s.subname = ${quoteLiteral(STREAM)}`),
+    );
+    for (const name of held.map((row) => String(row.name))) {
+      if (!databases.includes(name)) continue;
+      await this.#within(name, deadlineMs, ({ query }) => dropSubscriptions(query));
+    }
   }
 
   async #maintain<T>(deadlineMs: number, work: (session: Session) => Promise<T>): Promise<T> {

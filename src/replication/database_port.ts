@@ -26,6 +26,8 @@ export interface DatabaseDumpOptions {
   /** Aborting ends every process of the dump and errors `payload`. */
   readonly signal: AbortSignal;
   readonly onProgress: OnProgress;
+  /** Logical slot to make; the dump is what the database was where its stream begins. */
+  readonly slot?: string;
 }
 
 /** Options of {@linkcode DatabaseSource.install}. */

@@ -9,6 +9,8 @@
 import type { DatabaseLocale, DatabaseProperties, Manifest } from "./database_manifest.ts";
 import type { DatabaseAddress } from "./database_connection.ts";
 import type { DatabaseRights } from "./host_facts.ts";
+import type { ReturnOperations } from "./return/return_protocol.ts";
+import type { StreamOperations } from "./logical/operations.ts";
 
 /** Longest line, in bytes: a manifest fits. */
 export const MAX_WORKER_LINE_BYTES = 32 * 1024 * 1024;
@@ -47,10 +49,14 @@ export interface Signatures {
 }
 
 /** Every operation: what it is given and what it answers. */
-export interface WorkerOperations {
+export interface WorkerOperations extends StreamOperations, ReturnOperations {
   /** Opens the snapshot, counts in it, begins to guard. */
   "dump-open": {
-    readonly args: TableSelection & { readonly appName: string };
+    readonly args: TableSelection & {
+      readonly appName: string;
+      /** Make a logical slot of that name and read in its snapshot: the stream then begins where the copy ends. */
+      readonly slot?: string;
+    };
     readonly result: { readonly snapshot: string; readonly manifest: Manifest };
   };
   /** pg_dump has taken the snapshot over: its first session may end. */

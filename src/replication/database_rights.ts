@@ -54,5 +54,13 @@ async function readFrom(query: Query, { database }: DatabaseAddress): Promise<Da
       : null,
     freeBytes: disk === null ? null : disk.bavail * disk.bsize,
     leftovers: leftovers.map((row) => String(row.name)),
+    walLevel: String(await scalar(query, "SHOW wal_level")),
+    // Since PostgreSQL 13; before, a slot may hold the log without bound.
+    slotWalMegabytes: Number(
+      await scalar(
+        query,
+        "SELECT setting FROM pg_settings WHERE name = 'max_slot_wal_keep_size'",
+      ) ?? -1,
+    ),
   };
 }

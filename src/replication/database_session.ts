@@ -28,6 +28,8 @@ export interface SessionOptions {
   readonly statementTimeoutMs: number;
   /** Shown in pg_stat_activity. */
   readonly appName: string;
+  /** A walsender of the database, which also understands the commands of replication. */
+  readonly replication?: boolean;
 }
 
 /**
@@ -110,6 +112,7 @@ function clientOptions(
       // The swap must be on disk when it is reported, and with it everything written before.
       synchronous_commit: "on" as unknown as boolean,
       default_transaction_read_only: "off" as unknown as boolean,
+      ...(options.replication === true ? { replication: "database" } : {}),
     },
     // Documented in the client's README, missing in its types.
     ...{ socket },

@@ -9,11 +9,9 @@ import type { LocalConfig } from "../config/types.ts";
 import type { Clock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
 import { DatabaseChanges, type SignedSet } from "./database_changes.ts";
-import type { DatabaseSource } from "./database_port.ts";
-import { sendDatabase } from "./send_database.ts";
 import { sayUnchanged, sendTables } from "./send_tables.ts";
 import type { CopyOutcome, CopySet } from "./set_runner.ts";
-import type { SetStates } from "./set_state.ts";
+import type { SetStates, SetSuccess } from "./set_state.ts";
 import type { TableSet, TableSource } from "./tables_port.ts";
 import type { Transport } from "./transport.ts";
 
@@ -33,7 +31,10 @@ export interface DatabaseSetsOptions {
   readonly clock: Clock;
   readonly states: SetStates;
   readonly transport: Transport;
-  readonly database: DatabaseSource;
+  /** Sends the whole database. */
+  readonly sendWhole: (options: Parameters<CopySet>[0]) => Promise<Omit<SetSuccess, "durationMs">>;
+  /** False: a whole copy is never left out as unchanged (it seeds a stream). */
+  readonly mayLeaveOut: boolean;
   /** Null: changes cannot be seen; every copy is made at its time. */
   readonly tables: TableSource | null;
   /** Something changed that the peer does not have: the next copy of the set comes early. */
@@ -72,14 +73,14 @@ export class DatabaseSets {
 
   /** The whole database, or the word that nothing changed. */
   readonly copyDatabase: CopySet = async (options) => {
-    const { tables, database: source, config, clock, transport } = this.#options;
-    const mark = tables === null ? null : await this.#mark(tables, options.signal);
+    const { tables, sendWhole, mayLeaveOut } = this.#options;
+    const mark = tables === null || !mayLeaveOut ? null : await this.#mark(tables, options.signal);
     if (mark !== null && !options.asked) {
       const { all } = mark.signatures;
       const known = await this.#sayUnchanged("database", options, (then) => then.all === all);
       if (known !== null) return known;
     }
-    const facts = await sendDatabase({ ...options, config, clock, transport, source });
+    const facts = await sendWhole(options);
     if (mark !== null) {
       const { sha256, epoch } = facts;
       await this.#changes.remember("database", {
@@ -144,7 +145,8 @@ export class DatabaseSets {
 
   get #watches(): boolean {
     const { database, config, hot } = this.#options.config.replication;
-    return config !== null || hot !== null || database?.onChange === true;
+    return this.#options.mayLeaveOut &&
+      (config !== null || hot !== null || database?.onChange === true);
   }
 
   /** Signatures and probe of one moment; the probe first, so that it is never newer than what is sent. */

@@ -18,7 +18,7 @@ import {
   userTables,
 } from "./database_catalog.ts";
 import type { Query } from "./database_catalog.ts";
-import { quoteLiteral } from "./database_connection.ts";
+import { quoteIdent, quoteLiteral } from "./database_connection.ts";
 import type { DatabaseAddress } from "./database_connection.ts";
 import type { Manifest } from "./database_manifest.ts";
 import type { TableSelection } from "./database_protocol.ts";
@@ -41,6 +41,8 @@ export interface SnapshotOptions {
   /** Application name of every session of this dump, pg_dump's included: unique to it. */
   readonly appName: string;
   readonly statementTimeoutMs: number;
+  /** Logical slot to make, whose snapshot is read; default: none, any snapshot. */
+  readonly slot?: string | null;
   /** Somebody waited; every session of the dump has been ended. */
   readonly onBlocked: (reason: string) => void;
 }
@@ -71,15 +73,15 @@ export class DumpSnapshot {
     const guard = await openSession({ ...session, appName: "relais-guard" });
     let exporter: Session;
     try {
-      exporter = await openSession({ ...session, appName: options.appName });
+      const replication = typeof options.slot === "string";
+      exporter = await openSession({ ...session, appName: options.appName, replication });
     } catch (error) {
       await guard.end();
       throw error;
     }
     const snapshot = new DumpSnapshot(exporter, guard, options);
     try {
-      await exporter.query(BEGIN_SNAPSHOT);
-      const id = String(await scalar(exporter.query, "SELECT pg_export_snapshot()"));
+      const id = await exportSnapshot(exporter.query, options.slot ?? null);
       // In a session of its own, because counting takes locks on tables which must end with it.
       const reader = await openSession({ ...session, appName: options.appName });
       try {
@@ -124,6 +126,18 @@ export class DumpSnapshot {
       options.onBlocked(`the guard of the copy lost the server (${String(error)})`);
     });
   }
+}
+
+/** Exports a snapshot that lives as long as the session says nothing more. */
+async function exportSnapshot(query: Query, slot: string | null): Promise<string> {
+  if (slot === null) {
+    await query(BEGIN_SNAPSHOT);
+    return String(await scalar(query, "SELECT pg_export_snapshot()"));
+  }
+  const [row] = await query(
+    `CREATE_REPLICATION_SLOT ${quoteIdent(slot)} LOGICAL pgoutput EXPORT_SNAPSHOT`,
+  );
+  return String(row?.snapshot_name);
 }
 
 /**

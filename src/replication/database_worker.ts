@@ -21,6 +21,9 @@ import { readSignatures } from "./database_signature.ts";
 import { DumpSnapshot } from "./database_snapshot.ts";
 import type { DatabaseAddress } from "./database_connection.ts";
 import { encodeLine, readLines } from "./json_lines.ts";
+import { ReturnSource } from "./return/return_source.ts";
+import { ReturnTarget } from "./return/return_target.ts";
+import { StreamWorker } from "./logical/stream_worker.ts";
 
 /** How long the sessions may take to close, in milliseconds: the process ends then anyway. */
 const CLOSE_DEADLINE_MS = 2000;
@@ -106,19 +109,27 @@ function hearUncaught(tell: (error: unknown) => void): void {
 
 class Worker {
   readonly #install: InstallWorker;
+  readonly #gained: ReturnSource;
+  readonly #taking: ReturnTarget;
+  readonly #stream: StreamWorker;
   readonly #handlers: Handlers;
   #snapshot: DumpSnapshot | null = null;
 
   constructor(address: DatabaseAddress, onBlocked: (reason: string) => void) {
     const install = new InstallWorker(address);
     this.#install = install;
+    const gained = this.#gained = new ReturnSource(address);
+    const taking = this.#taking = new ReturnTarget(address);
+    this.#stream = new StreamWorker(address);
     this.#handlers = {
+      ...this.#stream.handlers(),
       "dump-open": async (args, deadlineMs) => {
         const opened = await DumpSnapshot.open({
           address,
           selection: args,
           appName: args.appName,
           statementTimeoutMs: deadlineMs,
+          slot: args.slot ?? null,
           onBlocked,
         });
         this.#snapshot = opened.snapshot;
@@ -146,6 +157,17 @@ class Worker {
       "drop-old": (_, deadlineMs) => install.drop("old", deadlineMs),
       "drop-new": (_, deadlineMs) => install.drop("new", deadlineMs),
       "cleanup": (_, deadlineMs) => install.cleanup(deadlineMs),
+      "return-prepare": (args, deadlineMs) => gained.prepare(args, deadlineMs),
+      "return-catch-up": (_, deadlineMs) => gained.catchUp(deadlineMs),
+      "return-open": (_, deadlineMs) => gained.open(deadlineMs),
+      "return-read": ({ from }) => gained.read(from),
+      "return-ahead": () => gained.ahead(),
+      "return-ahead-done": () => gained.aheadDone(),
+      "return-done": (_, deadlineMs) => gained.done(deadlineMs),
+      "return-counters": (_, deadlineMs) => gained.counters(deadlineMs),
+      "return-apply-begin": (args, deadlineMs) => taking.begin(args, deadlineMs),
+      "return-apply": (args) => taking.apply(args),
+      "return-apply-end": (args) => taking.end(args),
     };
   }
 
@@ -165,7 +187,13 @@ class Worker {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#snapshot?.close(), this.#install.close()]);
+    await Promise.all([
+      this.#snapshot?.close(),
+      this.#install.close(),
+      this.#gained.close(),
+      this.#taking.close(),
+      this.#stream.close(),
+    ]);
   }
 
   #run<Op extends WorkerOperation>(

@@ -33,6 +33,10 @@ export const DatabaseRights = z.object({
   freeBytes: count.nullable(),
   /** Databases of a copy that did not end. */
   leftovers: z.array(word).max(10),
+  /** `wal_level`; absent: a host of an older version. */
+  walLevel: word.optional(),
+  /** `max_slot_wal_keep_size` in megabytes; -1: without bound. */
+  slotWalMegabytes: z.number().int().optional(),
 });
 /** See the schema of the same name. */
 export type DatabaseRights = z.infer<typeof DatabaseRights>;

@@ -13,6 +13,9 @@ import { takeInventory } from "./astdb_inventory.ts";
 import type { DatabaseSource } from "./database_port.ts";
 import type { TableSource } from "./tables_port.ts";
 import type { HostFacts } from "./host_facts.ts";
+import { receiveStream } from "./logical/receive_stream.ts";
+import type { StreamDatabase } from "./logical/stream_database.ts";
+import { receiveTunnel } from "./logical/receive_tunnel.ts";
 import { parseReceiveCommand, type ReceiveVerb } from "./receive_command.ts";
 import { type ReceiveGate, RefusedError } from "./receive_gate.ts";
 import { receivePut } from "./receive_put.ts";
@@ -24,6 +27,8 @@ import {
   RECEIVE_EXIT,
   type RemoteLine,
 } from "./remote_protocol.ts";
+import { receiveReturn } from "./return/receive_return.ts";
+import type { ReturnDatabase } from "./return/return_database.ts";
 import { SetStates } from "./set_state.ts";
 import { SetStreamError, writeSetStream } from "./stream.ts";
 
@@ -37,6 +42,14 @@ export interface ReceiveContext {
   readonly database: DatabaseSource | null;
   /** Null: no database is configured. */
   readonly tables: TableSource | null;
+  /** The way back of the database; default: there is none. */
+  readonly returning?: ReturnDatabase | null;
+  /** For the stream; null: no database is configured here. */
+  readonly streamDatabase: StreamDatabase | null;
+  /** Where the daemon's sockets are. */
+  readonly runDir: string;
+  /** System user and role of the tunnel's connections; default: {@linkcode TUNNEL_USER}. */
+  readonly tunnelUser?: string;
   /** Finds what `facts` answers; the key proofs are made over `nonce`. */
   readonly facts: (nonce: string) => Promise<HostFacts>;
   /** Standard input; not touched by `rsync`, which inherits it. */
@@ -67,8 +80,8 @@ export async function receive(command: string, context: ReceiveContext): Promise
       ? "badData"
       : "failed";
     context.warn(reason);
-    const silent = !("refused" in verb) && (verb.verb === "rsync" || verb.verb === "get");
-    // In those two, standard output belongs to another protocol. Otherwise the caller may be gone.
+    const silent = !("refused" in verb) && ["rsync", "get", "database-tunnel"].includes(verb.verb);
+    // In those, standard output belongs to another protocol. Otherwise the caller may be gone.
     if (!silent) await say(context, { ok: false, kind, reason }).catch(() => {});
     return RECEIVE_EXIT[kind];
   }
@@ -90,6 +103,14 @@ async function perform(verb: ReceiveVerb, context: ReceiveContext): Promise<numb
       return RECEIVE_EXIT.ok;
     case "get":
       await giveAstdb(context);
+      return RECEIVE_EXIT.ok;
+    case "return":
+      await say(context, { ok: true, returned: await receiveReturn(context) });
+      return RECEIVE_EXIT.ok;
+    case "database-tunnel":
+      return await receiveTunnel(verb.peer, context);
+    case "stream":
+      await say(context, { ok: true, stream: await receiveStream(verb.peer, context) });
       return RECEIVE_EXIT.ok;
     case "rsync":
       return await receiveRsync(verb, context);

@@ -6,6 +6,7 @@
 
 import type { DataSetName, Role } from "../core/types.ts";
 import { FACTS_NONCE } from "./host_facts.ts";
+import { parsePeerFacts, type PeerFacts } from "./logical/peer_facts.ts";
 
 /** A verb of `relais receive`. */
 export type ReceiveVerb =
@@ -14,6 +15,8 @@ export type ReceiveVerb =
   | { readonly verb: "facts"; readonly nonce: string }
   | { readonly verb: "put"; readonly set: DataSetName }
   | { readonly verb: "get"; readonly set: "astdb" }
+  | { readonly verb: "return" }
+  | { readonly verb: "database-tunnel" | "stream"; readonly peer: PeerFacts }
   | {
     readonly verb: "rsync";
     readonly epoch: number;
@@ -24,8 +27,8 @@ export type ReceiveVerb =
     readonly words: readonly string[];
   };
 
-const SENTENCE =
-  "a peer may ask for: hello, facts, put astdb|database|files, get astdb, and rsync as relais runs it";
+const SENTENCE = "a peer may ask for: hello, facts, put astdb|database|files, get astdb, " +
+  "return database, database-tunnel, stream, and rsync as relais runs it";
 const MAX_COMMAND_LENGTH = 8192;
 
 /** Facts that the sender writes in front of rsync's own words. */
@@ -58,7 +61,14 @@ export function parseReceiveCommand(text: string): ReceiveVerb | { readonly refu
     case "get astdb":
       if (words.length === 2) return { verb: "get", set: "astdb" };
       break;
+    case "return database":
+      if (words.length === 2) return { verb: "return" };
+      break;
     default:
+      if (words[0] === "database-tunnel" || words[0] === "stream") {
+        const peer = parsePeerFacts(words.slice(1));
+        return peer === null ? refuse(`"${printable(text)}"`) : { verb: words[0], peer };
+      }
       if (words[0] === "facts") return parseFacts(words) ?? refuse(`"${printable(text)}"`);
       if (words[0] === "rsync") return parseRsync(words) ?? refuse(`"${printable(text)}"`);
   }

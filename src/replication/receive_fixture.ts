@@ -6,11 +6,13 @@ import { join } from "node:path";
 import { systemClock } from "../os/clock.ts";
 import { writeAll } from "../os/write_all.ts";
 import { PostgresDatabase } from "./database.ts";
-import type { DatabaseSeams } from "./database_context.ts";
 import { PostgresTables } from "./postgres_tables.ts";
 import type { DatabaseSource } from "./database_port.ts";
+import type { DatabaseSeams } from "./database_context.ts";
+import { StreamDatabase } from "./logical/stream_database.ts";
 import { receive } from "./receive.ts";
 import type { Permission, ReceiveGate } from "./receive_gate.ts";
+import { ReturnDatabase } from "./return/return_database.ts";
 import type { PeerGate } from "./peer_fixture.ts";
 
 const home = join(Deno.args[0]!, "peer");
@@ -63,8 +65,28 @@ const fake: DatabaseSource = {
   cleanupLeftovers: () => Promise.resolve(),
 };
 
+/** The way back on a real cluster, if the test made one. */
+function returning(): ReturnDatabase | null {
+  try {
+    const { config, self, workerEnv } = JSON.parse(
+      Deno.readTextFileSync(join(home, "returning.json")),
+    );
+    return new ReturnDatabase(config, { self: (verb) => [...self, ...verb], workerEnv });
+  } catch {
+    return null;
+  }
+}
+
 /** A real database, if the test wrote down how its worker is started. */
 function realSeams(): DatabaseSeams | null {
+  // A test of the stream has real PostgreSQL on both hosts.
+  const { streamed = null } = config as { streamed?: { main: string; denoDir: string } | null };
+  if (streamed !== null) {
+    return {
+      self: (verb) => [Deno.execPath(), "run", "-A", "--quiet", streamed.main, ...verb],
+      workerEnv: { DENO_DIR: streamed.denoDir },
+    };
+  }
   try {
     const { self, workerEnv } = JSON.parse(Deno.readTextFileSync(join(home, "seams.json")));
     return { self: (verb) => [...self, ...verb], workerEnv };
@@ -74,9 +96,9 @@ function realSeams(): DatabaseSeams | null {
 }
 
 const seams = realSeams();
-const { database: given } = config.replication;
-const database = seams === null ? fake : new PostgresDatabase(given, seams);
-const tables = seams === null ? null : new PostgresTables(given, seams);
+const settings = config.replication.database;
+const database = seams === null ? fake : new PostgresDatabase(settings, seams);
+const tables = seams === null ? null : new PostgresTables(settings, seams);
 
 const ended = new AbortController();
 Deno.addSignalListener("SIGTERM", () => ended.abort(new Error("asked to end")));
@@ -86,7 +108,13 @@ Deno.exit(
     stateDir: join(home, "state"),
     clock: systemClock,
     gate,
-    database: config.replication.database === null ? null : database,
+    returning: returning(),
+    database: settings === null ? null : database,
+    tables: settings === null ? null : tables,
+    streamDatabase: seams === null ? null : new StreamDatabase(settings, seams),
+    runDir: join(home, "run"),
+    // A role that every Debian has a system user for.
+    tunnelUser: "nobody",
     facts: () => Promise.reject(new Error("not in this test")),
     input: () => Deno.stdin.readable,
     write: (bytes) => writeAll(Deno.stdout, bytes),

@@ -10,12 +10,14 @@ import type { DataSetName } from "../core/types.ts";
 import { messageOf } from "../os/errors.ts";
 import { detectFormat, findCorruption } from "./astdb_format.ts";
 import { MAX_ASTDB_BYTES } from "./astdb_read.ts";
+import { followSeed } from "./logical/receive_stream.ts";
 import { listFiles } from "./file_list.ts";
 import { askGate, RefusedError, underPermission } from "./receive_gate.ts";
 import { underLock } from "./receive_lock.ts";
 import { encodeRemoteLine, type PutResult } from "./remote_protocol.ts";
 import type { ReceiveContext } from "./receive.ts";
 import { checkStillThere, SAME_AS, takeTables } from "./receive_tables.ts";
+import { saveUndelivered } from "./return/save_undelivered.ts";
 import { withoutSlash } from "./rsync_arguments.ts";
 import type { OnProgress, SetHeader, SetProgress } from "./set_header.ts";
 import { SetStates } from "./set_state.ts";
@@ -69,7 +71,7 @@ async function putAlone(set: DataSetName, context: ReceiveContext): Promise<PutR
       try {
         const result = await talk.during((signal, onProgress) => {
           signal.addEventListener("abort", () => reading.abort(signal.reason), { once: true });
-          return take(set, incoming, { ...context, signal }, onProgress);
+          return takeAfterSaving(set, incoming, { ...context, signal }, onProgress);
         });
         return { result, bytes: result.size };
       } finally {
@@ -121,6 +123,13 @@ export function checkHeader(
   }
 }
 
+/** What this host gained while it served, and did not give back, is kept before it is overwritten. */
+async function takeAfterSaving(...given: Parameters<typeof take>): Promise<PutResult> {
+  const [set, , context] = given;
+  if (set === "database" || set === "config" || set === "hot") await saveUndelivered(context);
+  return await take(...given);
+}
+
 async function take(
   set: DataSetName,
   incoming: IncomingSet,
@@ -164,6 +173,7 @@ async function takeDatabase(
     onProgress,
     confirm: () => askGate(context.gate, "confirm", header),
   });
+  if ("stream_slot" in header.detail) await followSeed(header.detail["stream_slot"], context);
   return { ...await done, detail };
 }
 

@@ -10,6 +10,7 @@ import { DATA_SET_NAMES, STATE_NAMES } from "../core/types.ts";
 import type { Role, StateName } from "../core/types.ts";
 import type { AstdbStamp } from "./astdb_newer.ts";
 import { type FactsAnswer, factsSchema } from "./host_facts.ts";
+import { type ReturnOutcome, returnOutcomeSchema } from "./return/return_types.ts";
 import type { SetDetail, SetProgress } from "./set_header.ts";
 
 /** Exit status of `relais receive` (sysexits.h where it has a word for it). */
@@ -108,9 +109,24 @@ export type RemoteLine =
   | { readonly ok: false; readonly kind: "refused" | "failed" | "badData"; readonly reason: string }
   | ({ readonly ok: true } & PutResult)
   | FactsAnswer
+  /** Answer to `return database`. */
+  | { readonly ok: true; readonly returned: ReturnOutcome }
+  /** Answer to `stream`; what it must be depends on the request. */
+  | { readonly ok: true; readonly stream: object }
   | Hello;
 
-const lineSchema = z.union([progressLine, failureLine, helloSchema, factsSchema, putLine]);
+const returnedLine = z.object({ ok: z.literal(true), returned: returnOutcomeSchema });
+const streamLine = z.object({ ok: z.literal(true), stream: z.looseObject({}) });
+
+const lineSchema = z.union([
+  progressLine,
+  failureLine,
+  returnedLine,
+  streamLine,
+  helloSchema,
+  factsSchema,
+  putLine,
+]);
 
 /**
  * Parses one line.

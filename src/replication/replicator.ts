@@ -22,12 +22,24 @@ import { readAstdbOrigin, writeAstdbOrigin } from "./astdb_origin.ts";
 import { astdbSignature } from "./astdb_read.ts";
 import { type PossibleLoss, possibleLoss } from "./loss.ts";
 import { DatabaseSets } from "./database_sets.ts";
+import { sendDatabase } from "./send_database.ts";
 import type { DatabaseSource } from "./database_port.ts";
 import { returnFiles, sendFiles } from "./files.ts";
 import type { OnProgress, SetProgress } from "./set_header.ts";
 import { type SetState, SetStates } from "./set_state.ts";
 import { type CopySet, SetRunner } from "./set_runner.ts";
 import type { TableSource } from "./tables_port.ts";
+import type { ReturnDatabase } from "./return/return_database.ts";
+import { createReturnKeeper } from "./return/create_keeper.ts";
+import type { ReturnKeeper, ReturnKeeperOptions } from "./return/return_keeper.ts";
+import {
+  createStream,
+  sendSeed,
+  type StreamSeam,
+  warnStillArmed,
+} from "./logical/create_stream.ts";
+import type { Stream } from "./logical/stream.ts";
+import type { StreamStatus } from "./logical/stream_types.ts";
 import { RemoteError, Transport } from "./transport.ts";
 
 const TICK_MS = 1000;
@@ -85,6 +97,12 @@ export interface ReplicatorOptions {
   readonly database: DatabaseSource | null;
   /** Single tables of it, and whether something changed; null: only the whole is copied. */
   readonly tables: TableSource | null;
+  /** The way back of the database; default: there is none. */
+  readonly returning?: ReturnDatabase | null;
+  /** What happens to what goes back, for log, history and alerts. */
+  readonly onReturn?: ReturnKeeperOptions["onEvent"];
+  /** What the stream needs of the node; default: there is no stream. */
+  readonly stream?: StreamSeam;
 }
 
 /** Copies the configured data sets. */
@@ -94,11 +112,15 @@ export class Replicator {
   readonly #transport: Transport;
   readonly #runners: ReadonlyMap<DataSetName, SetRunner>;
   readonly #databaseSets: DatabaseSets | null;
+  readonly #back: ReturnKeeper | null;
+  readonly #stream: Stream | null;
   readonly #loop = new AbortController();
   #looping: Promise<void> = Promise.resolve();
   #sourceEpoch: number | null = null;
   /** Signature of the astdb that was last sent. */
   #sentSignature: string | null = null;
+  /** It is being seen whether what this host gained could go back. */
+  #looking = false;
   /** The last bulk copy (database, files): they run one after the other. */
   #bulk: Promise<unknown> = Promise.resolve();
 
@@ -116,13 +138,66 @@ export class Replicator {
     });
     const { database, tables } = options;
     this.#databaseSets = database === null ? null : new DatabaseSets({
-      ...{ config, stateDir, clock, database, tables },
+      ...{ config, stateDir, clock, tables },
+      sendWhole: (copy) => {
+        const whole = { ...copy, config, clock, transport: this.#transport, source: database };
+        return this.#stream === null ? sendDatabase(whole) : sendSeed(this.#stream, whole);
+      },
+      mayLeaveOut: config.replication.database?.mode !== "stream",
       states: this.#states,
       transport: this.#transport,
       noteChange: (set) => this.#runners.get(set)?.noteChange(),
       log: (level, message) => options.log(level, message, {}),
     });
     this.#runners = this.#makeRunners();
+    this.#back = createReturnKeeper(options, this.#transport);
+    this.#stream = createStream({
+      ...options,
+      requestSeed: () => {
+        const runner = this.#runners.get("database");
+        // One that is on its way is the seed.
+        if (runner?.running === null) runner.noteChange();
+      },
+    });
+  }
+
+  /** The stream of the database; null: it is copied only. */
+  get stream(): StreamStatus | null {
+    return this.#stream?.status ?? null;
+  }
+
+  /** What the slave's database gained, on its way back; null: nothing ever goes back from here. */
+  get back(): ReturnKeeper | null {
+    return this.#back;
+  }
+
+  /**
+   * At a takeover, services stopped: the database becomes this host's own, and from here on it is known
+   * what it gains.
+   *
+   * @returns what was done, as a sentence; empty: there was nothing to do
+   * @throws when PostgreSQL does not do it, or does not answer in time
+   */
+  async readyDatabase({ signal }: { readonly signal: AbortSignal }): Promise<string> {
+    const { role } = this.#options.config;
+    if (role !== "slave") return "";
+    const [promoted] = await Promise.allSettled([this.#stream?.promote(signal) ?? ""]);
+    // Also after a promotion that failed: what changes must be known all the same.
+    const prepared = await this.#back?.prepare(signal) ?? "";
+    if (promoted.status === "rejected") throw promoted.reason;
+    return [promoted.value, prepared].filter((text) => text !== "").join("; ");
+  }
+
+  /**
+   * At a hand-back, services stopped: brings to the master what this host's database gained.
+   *
+   * @returns what was done, as a sentence; empty: there was nothing to do
+   * @throws when it did not succeed and the policy is to wait
+   */
+  async returnDatabase(
+    options: { readonly signal: AbortSignal; readonly epoch: number },
+  ): Promise<string> {
+    return await this.#back?.deliver(options) ?? "";
   }
 
   /** The sets that this host may send: configured, and its role's to send. */
@@ -137,9 +212,16 @@ export class Replicator {
    * @returns a sentence
    * @throws {RemoteError} when the peer does not answer through ssh, or is not our peer
    */
-  async checkTransport({ signal }: { readonly signal: AbortSignal }): Promise<string> {
+  async checkTransport({ signal, epoch = 0 }: {
+    readonly signal: AbortSignal;
+    /** The epoch of what leaves this host. */
+    readonly epoch?: number;
+  }): Promise<string> {
     const { role, fingerprint, replication } = this.#options.config;
-    if (replication.astdb === null && (replication.files?.returnPaths.length ?? 0) === 0) {
+    const returns = this.#back !== null && replication.database?.returnMode !== "none";
+    if (
+      replication.astdb === null && (replication.files?.returnPaths.length ?? 0) === 0 && !returns
+    ) {
       return "nothing has to be copied at a hand-over";
     }
     const hello = await this.#transport.hello({ signal });
@@ -152,12 +234,15 @@ export class Replicator {
         "Cannot copy to the peer as the configurations differ: make relais.toml the same on both",
       );
     }
+    await this.#back?.check({ epoch, signal });
     return `relais receive answers on ${await this.#transport.address({ signal })}`;
   }
 
   /** Begins the schedule. */
   start(): void {
     this.#looping = this.#run();
+    this.#stream?.start();
+    if (this.#stream === null) warnStillArmed(this.#options);
   }
 
   /** Ends the schedule, cuts copies in progress, closes kept connections. */
@@ -165,6 +250,7 @@ export class Replicator {
     this.#loop.abort();
     await this.#looping;
     await this.#databaseSets?.stop();
+    await this.#stream?.stop();
     await Promise.all([...this.#runners.values()].map((runner) => runner.stop()));
     await this.#transport.close();
   }
@@ -283,7 +369,18 @@ export class Replicator {
   /** At a takeover without the peer's help: what may be lost, as the age of this host's copy of it. */
   lossReport(): readonly PossibleLoss[] {
     const { config: { role }, stateDir } = this.#options;
-    return possibleLoss({ role, sets: this.status(), live: readAstdbOrigin(stateDir) });
+    const stream = this.#options.stream?.peer() ?? null;
+    return possibleLoss({ role, sets: this.status(), live: readAstdbOrigin(stateDir), stream });
+  }
+
+  /**
+   * At a planned move, services stopped: lets the stream come to its end.
+   *
+   * @returns a sentence; empty: nothing is streamed from here
+   */
+  async drainStream({ signal }: { readonly signal: AbortSignal }): Promise<string> {
+    if (this.#stream === null || this.#options.config.role !== "master") return "";
+    return await this.#stream.drain(signal);
   }
 
   #makeRunners(): ReadonlyMap<DataSetName, SetRunner> {
@@ -346,6 +443,8 @@ export class Replicator {
 
   async #tick(): Promise<void> {
     const may = this.#options.mayRead();
+    await this.#back?.hearWord();
+    if (may.ok) this.#lookBack(may.epoch);
     if (!may.ok) {
       if (this.#sourceEpoch === null) return;
       this.#sourceEpoch = null;
@@ -356,6 +455,15 @@ export class Replicator {
     this.#watchAstdb();
     this.#databaseSets?.watch(may.epoch, this.#loop.signal);
     for (const runner of this.#runners.values()) runner.tick();
+  }
+
+  /** In the background: copies go on meanwhile. */
+  #lookBack(epoch: number): void {
+    const back = this.#back;
+    if (back === null || this.#looking || back.dueInMs > 0) return;
+    this.#looking = true;
+    const { signal } = this.#loop;
+    back.look({ epoch, signal }).finally(() => this.#looking = false);
   }
 
   async #becomeSource(epoch: number): Promise<void> {

@@ -28,8 +28,10 @@ export async function sendDatabase(options: {
   readonly epoch: number;
   readonly signal: AbortSignal;
   readonly onProgress: OnProgress;
+  /** Seeds a stream: the slot to make; the receiver then follows it. */
+  readonly slot?: string;
 }): Promise<Omit<SetSuccess, "durationMs">> {
-  const { config, clock, transport, source, epoch } = options;
+  const { config, clock, transport, source, epoch, slot } = options;
   const onProgress = oneAtATime(options.onProgress);
   // Whatever ends the copy also ends the dump.
   const ended = new AbortController();
@@ -37,7 +39,11 @@ export async function sendDatabase(options: {
   try {
     await transport.address({ signal }); // Not a dump for a peer that isn't there.
     const snapshotWallMs = Math.floor(clock.wallMs());
-    const dump = await source.dump({ signal, onProgress });
+    const dump = await source.dump({
+      signal,
+      onProgress,
+      ...(slot === undefined ? {} : { slot }),
+    });
     dump.done.catch(() => {}); // Awaited behind the payload.
     const header: SetHeader = {
       version: 1,
@@ -46,7 +52,7 @@ export async function sendDatabase(options: {
       origin: config.role,
       snapshotWallMs,
       fingerprint: config.fingerprint,
-      detail: dump.detail,
+      detail: slot === undefined ? dump.detail : { ...dump.detail, stream_slot: slot },
     };
     const { size, sha256 } = await putSet({
       transport,

@@ -14,12 +14,18 @@ const DATABASE = {
   port: null,
   osUser: "postgres",
   everyMs: 600_000,
+  mode: "copy" as const,
+  synchronous: false,
+  synchronousPatienceMs: 3000,
   localTables: [],
   excludeTableData: [],
   onChange: true,
   delta: false,
   hotTables: [],
   hotEveryMs: 60_000,
+  returnMode: "none" as const,
+  returnTables: [],
+  onReturnFailure: "wait" as const,
 };
 
 /** A source whose dump is what the test says. */

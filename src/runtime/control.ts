@@ -6,9 +6,10 @@
 
 import { whyRefused } from "../core/receiving.ts";
 import type { DataSetName } from "../core/types.ts";
-import type { ControlDeps } from "../health/control_app.ts";
+import type { ControlDeps, ReturnRequest, ReturnResult } from "../health/control_app.ts";
 import { messageOf } from "../os/errors.ts";
 import type { Replicator } from "../replication/replicator.ts";
+import type { ReturnKeeper } from "../replication/return/return_keeper.ts";
 import type { LocalConfig } from "../config/types.ts";
 import { hearPeer } from "./hear_peer.ts";
 import type { Node } from "./node.ts";
@@ -54,6 +55,13 @@ export function createControl(options: {
       if (replicator === null) return { ok: false, text: "no data sets are configured" };
       return await sync(replicator, set, { signal, onProgress });
     },
+    returning: async (request, signal) => {
+      const back = replicator?.back ?? null;
+      if (back === null) {
+        return { ok: false, text: "Only the slave's database goes back: ask on the slave" };
+      }
+      return await returning(back, request, { epoch: node.loop.state.epoch, signal });
+    },
     receiveBegin: (header) => {
       const why = whyRefused(node.loop.state, header, config);
       if (why === null) return { ok: true, text: "welcome" };
@@ -64,6 +72,28 @@ export function createControl(options: {
       if (!ok) node.alerts.raise(`The ${set} offered by the peer was not taken in: ${reason}`);
     },
   };
+}
+
+async function returning(
+  back: ReturnKeeper,
+  request: ReturnRequest,
+  options: { readonly epoch: number; readonly signal: AbortSignal },
+): Promise<ReturnResult> {
+  try {
+    switch (request.action) {
+      case "report": {
+        const report = await back.report(options);
+        const text = report.trouble ?? "looked at what the database gained";
+        return { ok: report.trouble === null, text, report: { ...report } };
+      }
+      case "decide":
+        return { ok: true, text: await back.decide(request.conflict, request.choice) };
+      case "go":
+        return { ok: true, text: await back.go() };
+    }
+  } catch (error) {
+    return { ok: false, text: messageOf(error) };
+  }
 }
 
 async function switchover(node: Node): Promise<Taken> {

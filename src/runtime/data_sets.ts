@@ -6,6 +6,7 @@
 
 import type { StepResult } from "../core/step.ts";
 import type { StatusDocument } from "../health/types.ts";
+import type { StreamLoss } from "../replication/loss.ts";
 import type { DataSetStatus } from "../replication/replicator.ts";
 
 /** Milliseconds as people say it: `40 s`, `12 min`, `3 h`. */
@@ -20,14 +21,28 @@ export function formatAge(ms: number): string {
 
 /** One sentence: what was lost, at most. */
 export function lossSentence(
-  ages: readonly { readonly set: string; readonly ageMs: number | null }[],
+  ages: readonly {
+    readonly set: string;
+    readonly ageMs: number | null;
+    readonly stream?: StreamLoss;
+  }[],
 ): string {
-  const parts = ages.map(({ set, ageMs }) =>
-    ageMs === null
+  const parts = ages.map(({ set, ageMs, stream }) =>
+    stream !== undefined
+      ? `${set}: followed the stream, ${formatLag(stream)}`
+      : ageMs === null
       ? `${set}: no copy was ever received`
       : `${set}: at most the last ${formatAge(ageMs)}`
   );
   return `lost by this takeover: ${parts.join("; ")}`;
+}
+
+/** How far behind, as a takeover says it. */
+export function formatLag({ lagMs, lagBytes, heardMs }: StreamLoss): string {
+  const heard = `when the peer was last heard, ${(heardMs / 1000).toFixed(1)} s before`;
+  return lagBytes === 0
+    ? `nothing behind ${heard}`
+    : `${Math.round(lagMs)} ms and ${lagBytes} bytes behind ${heard}`;
 }
 
 /** For the status document: what was sent and what was received, per set. */

@@ -328,7 +328,7 @@ export class Node {
   }
 
   #makeObserver(): Observer {
-    const { memory, messenger } = this.#options;
+    const { memory, messenger, replicator } = this.#options;
     return new Observer({
       ...this.#options,
       boot: memory.boot,
@@ -337,6 +337,7 @@ export class Node {
       services: this.#services,
       idle: this.#idle,
       hasKey: messenger !== null,
+      returnBlocked: () => replicator?.back?.blocked ?? null,
     });
   }
 

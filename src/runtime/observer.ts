@@ -27,6 +27,8 @@ export interface ObserverOptions {
   readonly hasKey: boolean;
   /** Reasons why this host could not serve, found at start. */
   readonly localFaults: readonly string[];
+  /** Why what the database gained can't go back now; null: it can. */
+  readonly returnBlocked: () => string | null;
 }
 
 /** See the module. */
@@ -65,6 +67,7 @@ export class Observer {
       failbackWindowOpen: config.failback.window === null ||
         isWindowOpen(config.failback.window, minuteOfDay(clock)),
       peerMismatch: peerMismatch(config, links.report?.body ?? null),
+      returnBlocked: this.#options.returnBlocked(),
       hasKey,
       localFaults,
       events,

@@ -75,7 +75,8 @@ export class Reporter {
   health(): HealthBody {
     const { config, identity } = this.#options;
     const dataSets = this.#dataSets({ maxAgeMs: DATA_SETS_FRESH_MS });
-    return makeHealth({ config, identity, result: this.#result(), dataSets }, this.#seq++);
+    const { stream } = this;
+    return makeHealth({ config, identity, result: this.#result(), dataSets, stream }, this.#seq++);
   }
 
   /** The status document. @throws {Error} before the node has started */
@@ -94,6 +95,7 @@ export class Reporter {
       gate: this.#options.gate.state(),
       shield: this.#options.shield.up,
       dataSets: this.#dataSets({ maxAgeMs: 0 }),
+      stream: this.stream,
       goal: this.#options.runner.current,
       history: this.#options.history.entries,
       alerts: this.alerts,
@@ -108,6 +110,20 @@ export class Reporter {
     });
   }
 
+  /** The stream of the database; null: there is none. */
+  get stream(): StatusDocument["stream"] {
+    return this.#options.replicator?.stream ?? null;
+  }
+
+  /** A stream that does not run is never silent. */
+  #streamAlert(): string | null {
+    const { stream } = this;
+    if (stream === null || this.#options.loop.state.name !== "active") return null;
+    if (stream.state === "streaming" || stream.state === "seeding") return null;
+    const lag = stream.lagMs === null ? "" : `; ${formatAge(stream.lagMs)} behind`;
+    return `The stream of the database is ${stream.state}: ${stream.why}${lag}`.slice(0, 2000);
+  }
+
   /** First what holds as long as its cause does (in no log), then what was raised lately. */
   get alerts(): readonly string[] {
     const { config, hasKey, isolation, links, localFaults, keeper, alerts, gate } = this.#options;
@@ -119,6 +135,7 @@ export class Reporter {
       peerMismatch(config, links.report?.body ?? null),
       gateAlert(gate.state()),
       this.#options.configNews.refusal,
+      this.#streamAlert(),
     ].filter((text) => text !== null);
     const lasting = [...this.#silentWitnesses(), ...this.#failedCopies()];
     return [...standing, ...lasting, ...localFaults, ...keeper.problems, ...alerts.texts];

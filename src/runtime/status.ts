@@ -41,6 +41,7 @@ export interface StatusInput {
   readonly gate: GateState;
   readonly shield: ShieldUp | null;
   readonly dataSets: StatusDocument["dataSets"];
+  readonly stream: StatusDocument["stream"];
   readonly goal: GoalInProgress | null;
   readonly history: readonly HistoryEntry[];
   readonly alerts: readonly string[];
@@ -63,10 +64,10 @@ export function isReady({ state }: Pick<StepResult, "state">): boolean {
 
 /** The body of `GET /health`. */
 export function makeHealth(
-  input: Pick<StatusInput, "config" | "identity" | "result" | "dataSets">,
+  input: Pick<StatusInput, "config" | "identity" | "result" | "dataSets" | "stream">,
   seq: number,
 ): HealthBody {
-  const { config, identity, result, dataSets } = input;
+  const { config, identity, result, dataSets, stream } = input;
   const age = (set: string): number | null =>
     dataSets.find((entry) => entry.set === set && entry.direction === "received")?.ageMs ?? null;
   return {
@@ -84,6 +85,10 @@ export function makeHealth(
     seq,
     bootId: identity.bootId,
     dataAges: { astdb: age("astdb"), database: age("database"), files: age("files") },
+    // Only the node that serves knows how far the other one is.
+    stream: stream === null || !isServing(result)
+      ? null
+      : { state: stream.state, lagMs: stream.lagMs, lagBytes: stream.lagBytes },
   };
 }
 
@@ -123,6 +128,7 @@ export function makeStatus(input: StatusInput): StatusDocument {
     gate: makeGate(input.gate),
     shield: makeShield(input),
     dataSets: input.dataSets,
+    stream: input.stream,
     goal: input.goal === null ? null : {
       name: input.goal.goal,
       step: input.goal.step,

@@ -70,7 +70,8 @@ export function stepDeadlineMs(step: StepName, config: LocalConfig): number {
     case "drop-vips":
       return 5 * SECOND;
     case "check-transport":
-      return 8 * SECOND;
+      // The way back of the database is tried out, while the telephones work.
+      return (returns(config) ? 60 : 8) * SECOND;
     case "start-services":
       return services.startDeadlineMs * units;
     case "stop-services":
@@ -82,7 +83,10 @@ export function stepDeadlineMs(step: StepName, config: LocalConfig): number {
       return 20 * SECOND;
     case "install-astdb":
       return 10 * SECOND;
+    case "ready-database":
+      return 8 * SECOND;
     case "send-files":
+    case "return-database":
       return 120 * SECOND;
     case "tell-yours":
       return 3 * SECOND;
@@ -97,8 +101,19 @@ export function stepDeadlineMs(step: StepName, config: LocalConfig): number {
   }
 }
 
+/** The slave's database goes back. */
+function returns({ role, replication }: LocalConfig): boolean {
+  return role === "slave" && (replication.database?.returnMode ?? "none") !== "none";
+}
+
 /** Whether a step has anything to do here: hooks that are not configured leave no trace. */
-export function stepHasWork(step: StepName, { hooks }: Pick<LocalConfig, "hooks">): boolean {
+export function stepHasWork(
+  step: StepName,
+  { hooks, replication, role }: Pick<LocalConfig, "hooks" | "replication" | "role">,
+): boolean {
+  if (step === "ready-database" || step === "return-database") {
+    return role === "slave" && replication.database !== null;
+  }
   const moment = hookMoment(step);
   return moment === null || hooks[moment].length > 0;
 }
@@ -160,7 +175,7 @@ export function createStepPerformer(deps: StepDeps): StepPerformer {
       case "check-transport":
         // Its last report may be older than its death.
         await deps.askPeer(signal);
-        return await replicator?.checkTransport({ signal });
+        return await replicator?.checkTransport({ signal, epoch: deps.epoch() });
       case "fetch-astdb": {
         if (replicator === null) return;
         const running = await mustRest("not asked for a newer astdb");
@@ -175,12 +190,17 @@ export function createStepPerformer(deps: StepDeps): StepPerformer {
         const { installed, why } = await replicator.installReceivedAstdb({ signal });
         return `${installed ? "installed" : "not installed"}: ${why}`;
       }
+      case "ready-database":
+        return await replicator?.readyDatabase({ signal });
+      case "return-database":
+        return await replicator?.returnDatabase({ signal, epoch: deps.epoch() });
       case "send-astdb":
         await replicator?.sendAstdbAtRest({ signal, epoch: deps.epoch() });
         return;
       case "send-files":
         await replicator?.sendFilesBack({ signal, epoch: deps.epoch() });
-        return;
+        // From the master nothing else has to travel but what its stream has not brought yet.
+        return await replicator?.drainStream({ signal });
       case "tell-yours":
         return await deps.tellYours(signal);
       case "hooks-before-takeover":

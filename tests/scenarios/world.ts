@@ -66,6 +66,7 @@ export class World {
   #adoptable = false;
   #key = true;
   #mismatch = false;
+  #returnBlocked = false;
   #uptimeMs = 10_000_000;
   #idle: boolean | null = null;
   #windowOpen = true;
@@ -273,6 +274,9 @@ export class World {
       idle: this.#idle,
       failbackWindowOpen: this.#windowOpen,
       peerMismatch: this.#mismatch ? "the peer runs another configuration" : null,
+      returnBlocked: this.#returnBlocked
+        ? "The service stays here: 1 row differs on both hosts, decide: relais return conflicts"
+        : null,
       hasKey: this.#key,
       localFaults: this.#fault === null ? [] : [this.#fault],
       events,
@@ -369,6 +373,7 @@ export class World {
       this.#services = { running: "all", healthy: true };
     } else if (name === "key") this.#key = yes;
     else if (name === "mismatch") this.#mismatch = yes;
+    else if (name === "blocked") this.#returnBlocked = yes;
     else if (name === "idle") this.#idle = yes;
     else if (name === "window") this.#windowOpen = yes;
     else if (name === "fault") {

@@ -9,6 +9,7 @@ import { PostgresTables } from "../../src/replication/postgres_tables.ts";
 import type { DatabaseSeams } from "../../src/replication/database_context.ts";
 import type { DatabaseDump } from "../../src/replication/database_port.ts";
 import { openSession, type Session } from "../../src/replication/database_session.ts";
+import { ReturnDatabase } from "../../src/replication/return/return_database.ts";
 import type { SetDetail } from "../../src/replication/set_header.ts";
 import type { DatabaseConfig } from "../../src/config/types.ts";
 import { sourceSeams } from "./database_seams.ts";
@@ -31,12 +32,17 @@ export interface DatabaseHost {
   source(options?: Partial<DatabaseConfig>, seams?: DatabaseSeams): PostgresDatabase;
   /** The same for single tables. */
   tables(options?: Partial<DatabaseConfig>): PostgresTables;
-  /** Configuration and seams, for a process of its own. */
-  readonly config: DatabaseConfig;
+  /** Seams, for a process of its own. */
   readonly seams: {
     readonly self: readonly string[];
     readonly workerEnv: Readonly<Record<string, string>>;
   };
+  /** The same for the way back. */
+  returning(options?: Partial<DatabaseConfig>): ReturnDatabase;
+  /** What makes {@linkcode returning} in a process of its own: configuration and seams, as JSON. */
+  returningJson(options?: Partial<DatabaseConfig>): string;
+  /** The configuration of it. */
+  readonly config: DatabaseConfig;
   /** Hash of all rows of every table, sequence and large object, by name. */
   contents(database?: string): Promise<Record<string, string>>;
   /** Names of the databases, without PostgreSQL's own. */
@@ -179,20 +185,33 @@ async function host(
     port: cluster.port,
     osUser: cluster.osUser,
     everyMs: 3_600_000,
+    mode: "copy",
+    synchronous: false,
+    synchronousPatienceMs: 3000,
     localTables: XIVO_LOCAL_TABLES,
     excludeTableData: [],
     onChange: true,
     delta: true,
     hotTables: HOT_TABLES,
     hotEveryMs: 60_000,
+    returnMode: "none",
+    returnTables: [],
+    onReturnFailure: "wait",
   };
   return {
     cluster,
     source: (parts = {}, more = {}) =>
       new PostgresDatabase({ ...config, ...parts }, { ...seams, ...more }),
     tables: (parts = {}) => new PostgresTables({ ...config, ...parts }, seams),
-    config,
     seams: { self: seams.self?.([]) ?? [], workerEnv: seams.workerEnv ?? {} },
+    config,
+    returningJson: (parts = {}) =>
+      JSON.stringify({
+        config: { ...config, ...parts },
+        self: seams.self?.([]),
+        workerEnv: seams.workerEnv,
+      }),
+    returning: (parts = {}) => new ReturnDatabase({ ...config, ...parts }, seams),
     installer: (spoolFile) => {
       const main = new URL("./database_install_main.ts", import.meta.url).pathname;
       const { workerEnv } = seams;

@@ -18,6 +18,7 @@ export function sampleHealth(change: Partial<HealthBody> = {}): HealthBody {
     fingerprint: "f".repeat(64),
     seq: 17,
     bootId: "b00t",
+    stream: null,
     dataAges: { astdb: 61_000, database: 1_800_000, files: null },
     ...change,
   };
@@ -90,6 +91,7 @@ export function sampleStatus(change: Partial<StatusDocument> = {}): StatusDocume
       endsInMs: null,
       ports: ["udp:5060", "tcp:5060", "tcp:5061"],
     },
+    stream: null,
     dataSets: [{
       set: "astdb",
       direction: "received",

@@ -26,6 +26,8 @@ export interface ConfigOptions {
   readonly services?: readonly string[];
   /** Copy the database; default false. */
   readonly database?: boolean;
+  /** Further lines of `[replication.database]`; default none. */
+  readonly databaseMore?: readonly string[];
   /** Copy the astdb and the files; default true. */
   readonly data?: boolean;
 }
@@ -50,7 +52,7 @@ export function relaisToml(options: ConfigOptions = {}): string {
     ["[failback]", ...(options.failback ?? ['mode = "auto"', "stable_s = 2"])],
     ...(options.hooks === undefined ? [] : [["[hooks]", ...options.hooks]]),
     ...(options.data === false ? [] : dataSections()),
-    ...(options.database === true ? [databaseLines()] : []),
+    ...(options.database === true ? [[...databaseLines(), ...(options.databaseMore ?? [])]] : []),
   ];
   return sections.map((lines) => lines.join("\n") + "\n").join("\n");
 }
