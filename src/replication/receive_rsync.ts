@@ -10,9 +10,17 @@ import { RefusedError, underPermission } from "./receive_gate.ts";
 import { underLock } from "./receive_lock.ts";
 import type { ReceiveContext } from "./receive.ts";
 import { spawnTool } from "../os/process.ts";
+import { pathKind } from "./file_list.ts";
+import { baseAfterCopy, gainedSince, ReturnBase } from "./return_base.ts";
+import { returnPathsOf } from "./return_protocol.ts";
+import { keepGained } from "./return_send.ts";
+import { listTree, type Tree } from "./tree_list.ts";
 import { checkRsyncRequest, type RsyncRequest } from "./rsync_arguments.ts";
 import { RECEIVE_EXIT } from "./remote_protocol.ts";
 import type { SetHeader } from "./set_header.ts";
+
+/** The list after a copy is taken although the copy was cut. */
+const END_PATIENCE_MS = 60_000;
 
 /** Runs rsync on this process's own standard input and output; returns the exit status for ssh. */
 export async function receiveRsync(
@@ -47,7 +55,16 @@ export async function receiveRsync(
     if (!request.dryRun) {
       await Deno.mkdir(dirname(request.path), { recursive: true, mode: 0o755 });
     }
-    const code = await runRsync(request.args, signal);
+    const watched = request.dryRun || origin === "slave" ? null : await ReturnWatch.begin(
+      { path: request.path, deletes: request.deletes },
+      context,
+    );
+    let code: number;
+    try {
+      code = await runRsync(request.args, signal);
+    } finally {
+      await watched?.end();
+    }
     if (code !== 0) throw new Error(`rsync for ${request.path} exited with ${code}`);
     return { bytes: 0 };
   };
@@ -57,6 +74,46 @@ export async function receiveRsync(
     () => underPermission({ gate, header, clock, signal }, work),
   );
   return RECEIVE_EXIT.ok;
+}
+
+/**
+ * Around a copy of the master's into a directory that also comes back (`return_paths`): what was gained here
+ * and never travelled is kept before the copy deletes it, and the list that both hosts have is kept true.
+ */
+class ReturnWatch {
+  private constructor(
+    readonly path: string,
+    readonly context: ReceiveContext,
+    readonly before: Tree,
+    readonly base: Tree | null,
+  ) {}
+
+  /** Null: the path does not come back. */
+  static async begin(
+    { path, deletes }: { readonly path: string; readonly deletes: boolean },
+    context: ReceiveContext,
+  ): Promise<ReturnWatch | null> {
+    const { config, stateDir, signal } = context;
+    if (!returnPathsOf(config.replication.files!).includes(path)) return null;
+    if (await pathKind(path) === "other") return null;
+    const { tree } = await listTree(path, signal);
+    let base = await new ReturnBase(stateDir).read(path);
+    if (deletes) {
+      const { gained } = gainedSince(base, tree);
+      if (gained.length > 0) {
+        const said = await keepGained([path], context);
+        context.warn(`Before the master's copy of ${path}: ${said}`);
+      }
+      base = tree;
+    }
+    return new ReturnWatch(path, context, tree, base);
+  }
+
+  async end(): Promise<void> {
+    const after = await listTree(this.path, AbortSignal.timeout(END_PATIENCE_MS));
+    const base = baseAfterCopy(this.base, this.before, after.tree);
+    await new ReturnBase(this.context.stateDir).write(this.path, base);
+  }
 }
 
 async function runRsync(args: readonly string[], signal: AbortSignal): Promise<number> {

@@ -23,7 +23,12 @@ import { astdbSignature } from "./astdb_read.ts";
 import { type PossibleLoss, possibleLoss } from "./loss.ts";
 import { sendDatabase } from "./send_database.ts";
 import type { DatabaseSource } from "./database_port.ts";
-import { returnFiles, sendFiles } from "./files.ts";
+import { sendFiles, sendReturnPaths } from "./files.ts";
+import { pathKind } from "./file_list.ts";
+import { baseAtTakeover, ReturnBase } from "./return_base.ts";
+import { returnPathsOf } from "./return_protocol.ts";
+import { bringFilesBack } from "./return_send.ts";
+import { listTree } from "./tree_list.ts";
 import type { OnProgress, SetProgress } from "./set_header.ts";
 import { type SetState, SetStates } from "./set_state.ts";
 import { type CopySet, SetRunner } from "./set_runner.ts";
@@ -248,20 +253,39 @@ export class Replicator {
   }
 
   /**
-   * At a hand-back: brings `return_paths` to the peer. Asks no `mayRead`.
+   * At a hand-over: `return_paths` go along. The slave's are merged into the master's (`return_send.ts`), the
+   * master's are copied. Asks no `mayRead`.
    *
-   * @throws when a path could not be sent; the others are sent all the same
+   * @throws when it failed; the message says where what did not travel is kept
    */
   async sendFilesBack(options: {
     readonly signal: AbortSignal;
     readonly epoch: number;
     readonly onProgress?: OnProgress;
-  }): Promise<{ readonly paths: readonly string[] }> {
-    const { config, clock } = this.#options;
+  }): Promise<{ readonly paths: readonly string[]; readonly sentence: string }> {
+    const { config, clock, stateDir } = this.#options;
     const { signal, epoch } = options;
     const onProgress = options.onProgress ?? ((): void => {});
     const transport = this.#transport;
-    return await returnFiles({ config, transport, clock, epoch, signal, onProgress });
+    const given = { config, transport, clock, epoch, signal, onProgress };
+    if (config.role === "slave") return await bringFilesBack({ ...given, stateDir });
+    const { paths } = await sendReturnPaths(given);
+    return { paths, sentence: paths.length === 0 ? "" : `sent: ${paths.join(", ")}` };
+  }
+
+  /**
+   * When the slave begins a takeover: notes what lies in `return_paths` now, beside the steps and never in
+   * their way. What is gone from here already was deleted by no telephone.
+   */
+  async noteReturnBase({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    const { config, stateDir } = this.#options;
+    if (config.role !== "slave" || config.replication.files === null) return;
+    const store = new ReturnBase(stateDir);
+    for (const path of returnPathsOf(config.replication.files)) {
+      if (await pathKind(path) !== "directory") continue;
+      const { tree } = await listTree(path, signal);
+      await store.write(path, baseAtTakeover(await store.read(path), tree));
+    }
   }
 
   /** At a takeover without the peer's help: what may be lost, as the age of this host's copy of it. */

@@ -179,8 +179,7 @@ export function createStepPerformer(deps: StepDeps): StepPerformer {
         await replicator?.sendAstdbAtRest({ signal, epoch: deps.epoch() });
         return;
       case "send-files":
-        await replicator?.sendFilesBack({ signal, epoch: deps.epoch() });
-        return;
+        return (await replicator?.sendFilesBack({ signal, epoch: deps.epoch() }))?.sentence;
       case "tell-yours":
         return await deps.tellYours(signal);
       case "hooks-before-takeover":
