@@ -166,4 +166,5 @@ export const REPLICATION_DEFAULTS = {
   /** Opens the local socket by peer authentication. */
   databaseOsUser: "postgres",
   filesEvery: "1h",
+  filesOnChange: true,
 } as const;

@@ -10,6 +10,7 @@ import { pathKind } from "./file_list.ts";
 import { KeptFolder } from "./kept_folder.ts";
 import { askGate, RefusedError, underPermission } from "./receive_gate.ts";
 import { underLock } from "./receive_lock.ts";
+import { checkPlace } from "./receive_rsync.ts";
 import type { ReceiveContext } from "./receive.ts";
 import type { PutResult } from "./remote_protocol.ts";
 import { applyReturn, type ReturnOutcome } from "./return_apply.ts";
@@ -103,6 +104,7 @@ async function carryOut(order: ReturnOrder, context: ReceiveContext): Promise<Pu
     if (!declared.includes(path)) {
       throw new RefusedError(`Cannot write ${path} as it is not in replication.files.return_paths`);
     }
+    await checkPlace({ path, isDirectory: true });
     await adoptOwner(path);
     outcomes.push({ path, ...await applyReturn({ path, plan, kept, signal }) });
   }

@@ -133,7 +133,9 @@ async function runRsync(args: readonly string[], signal: AbortSignal): Promise<n
 }
 
 /** relais writes as root: a link that another user placed on the way must not lead it elsewhere. */
-async function checkPlace({ path, isDirectory }: RsyncRequest): Promise<void> {
+export async function checkPlace(
+  { path, isDirectory }: Pick<RsyncRequest, "path" | "isDirectory">,
+): Promise<void> {
   const parts = path.split("/").slice(1);
   if (parts.some((part) => part === "" || part === "." || part === "..")) {
     throw new RefusedError(`Cannot write ${path} as it is not a plain absolute path`);

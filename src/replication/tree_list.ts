@@ -88,12 +88,16 @@ export function sameEntry(a: TreeEntry | undefined, b: TreeEntry | undefined): b
   return a.kind === b.kind && a.size === b.size && sameTime(a.mtime, b.mtime);
 }
 
-/** A file system that keeps whole seconds has cut the fraction of what was copied onto it. */
+/**
+ * A file system that keeps whole seconds has cut the fraction of what was copied onto it, and Deno tells
+ * times of files in milliseconds only ({@linkcode lookAt}).
+ */
 function sameTime(a: string, b: string): boolean {
   if (a === b) return true;
-  const [[second, fraction], [otherSecond, otherFraction]] = [a.split("."), b.split(".")];
-  const whole = (digits: string | undefined): boolean => /^0*$/.test(digits ?? "");
-  return second === otherSecond && (whole(fraction) || whole(otherFraction));
+  const [[second, fraction = ""], [otherSecond, otherFraction = ""]] = [a.split("."), b.split(".")];
+  const endsWith = (zeros: RegExp): boolean => zeros.test(fraction) || zeros.test(otherFraction);
+  if (endsWith(/^0*$/)) return second === otherSecond;
+  return endsWith(/000000$/) && Math.abs(Number(a) - Number(b)) < 0.002;
 }
 
 /**
