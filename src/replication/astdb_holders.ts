@@ -5,8 +5,8 @@
  * @module
  */
 
-import { readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { readKernelFile } from "../os/kernel_file.ts";
+import { run } from "../os/process.ts";
 
 /** A process that has the file open. */
 export interface Holder {
@@ -15,46 +15,52 @@ export interface Holder {
   readonly name: string;
 }
 
+const DEADLINE_MS = 3000;
+/** All of `/proc` but `/proc/<pid>/fd`. */
+const ELSEWHERE = ["/proc/[^0-9][^/]*", "/proc/[0-9]+/([^f][^/]*|f[^d][^/]*|fd[^/]+)"] as const;
+
 /**
- * Looks through `/proc/<pid>/fd` of every process but this one for the file (device and inode). Takes a few
- * milliseconds on a host with some hundred processes. Processes of other users that this one may not look
- * into are passed over: relais runs as root.
+ * Looks through `/proc/<pid>/fd` of every process for the file by its name: some 10 ms on a host with a few
+ * hundred processes. `find` looks, as Deno opens nothing in `/proc` with narrow permissions. To see into
+ * processes of other users it needs CAP_SYS_PTRACE (packaging/systemd/relais.service); what it may not look
+ * into is passed over.
  *
- * @returns the first one found; null: nobody, or there is no file
+ * @returns the first one found; null: nobody that can be seen, or there is no file
  */
-export function findHolder(path: string, proc = "/proc"): Holder | null {
-  const file = identity(path);
-  if (file === null) return null;
-  for (const entry of names(proc)) {
-    const pid = Number(entry);
-    if (!Number.isInteger(pid) || pid <= 0 || pid === Deno.pid) continue;
-    for (const fd of names(join(proc, entry, "fd"))) {
-      if (identity(join(proc, entry, "fd", fd)) === file) return { pid, name: nameOf(proc, pid) };
-    }
-  }
-  return null;
+export async function findHolder(path: string): Promise<Holder | null> {
+  const real = await Deno.realPath(path).catch(() => null);
+  if (real === null) return null;
+  const name = real.replaceAll(/[\\*?[]/g, "\\$&");
+  const { stdout } = await run([
+    "find",
+    "/proc",
+    "-maxdepth",
+    "3",
+    "-regextype",
+    "posix-extended",
+    "(",
+    "-regex",
+    ELSEWHERE[0],
+    "-o",
+    "-regex",
+    ELSEWHERE[1],
+    ")",
+    "-prune",
+    "-o",
+    "-regex",
+    "/proc/[0-9]+/fd/[0-9]+",
+    "-lname",
+    name,
+    "-print",
+    "-quit",
+  ], { deadlineMs: DEADLINE_MS, env: { LC_ALL: "C" } }); // Status 1: some process ended meanwhile.
+  const pid = Number(/^\/proc\/([0-9]+)\/fd\//m.exec(stdout)?.[1] ?? 0);
+  return pid === 0 ? null : { pid, name: nameOf(pid) };
 }
 
-function identity(path: string): string | null {
+function nameOf(pid: number): string {
   try {
-    const { dev, ino } = statSync(path, { bigint: true });
-    return `${dev}:${ino}`;
-  } catch {
-    return null; // Gone, or a descriptor of another kind.
-  }
-}
-
-function names(directory: string): readonly string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return []; // It has ended, or is not ours to look into.
-  }
-}
-
-function nameOf(proc: string, pid: number): string {
-  try {
-    return Deno.readTextFileSync(join(proc, String(pid), "comm")).trim();
+    return readKernelFile(`/proc/${pid}/comm`).trim();
   } catch {
     return "a process that has just ended";
   }

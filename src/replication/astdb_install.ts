@@ -49,7 +49,7 @@ export async function installAstdb(options: AstdbInstallOptions): Promise<void> 
   const bytes = soundCopy(options);
   const directory = dirname(path);
   const place = ownerAndMode(options, directory);
-  refuseWhileOpen(path);
+  await refuseWhileOpen(path);
   await removeLeftovers(path);
   const temporary = join(directory, `${temporaryPrefix(path)}${crypto.randomUUID()}`);
   try {
@@ -57,7 +57,7 @@ export async function installAstdb(options: AstdbInstallOptions): Promise<void> 
     if (digest(readNoFollow(temporary)) !== options.sha256) {
       throw new AstdbInstallError(`Cannot install ${from} as it was not written to disk unchanged`);
     }
-    refuseWhileOpen(path); // It may have been started meanwhile.
+    await refuseWhileOpen(path); // It may have been started meanwhile.
     // A journal that a crash left would be rolled back into the new file. It goes first: a cut between
     // here and the rename leaves the old file, and the copy is installed at the next attempt.
     for (const suffix of ["-journal", "-wal", "-shm"]) await removeIfThere(`${path}${suffix}`);
@@ -71,8 +71,8 @@ export async function installAstdb(options: AstdbInstallOptions): Promise<void> 
 }
 
 /** Whatever the unit says: a running Asterisk would lose every later write. */
-function refuseWhileOpen(path: string): void {
-  const holder = findHolder(path);
+async function refuseWhileOpen(path: string): Promise<void> {
+  const holder = await findHolder(path);
   if (holder === null) return;
   throw new AstdbInstallError(
     `Cannot install the astdb as ${holder.name} (process ${holder.pid}) has it open: stop it first`,

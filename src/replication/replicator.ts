@@ -23,6 +23,7 @@ import { astdbSignature } from "./astdb_read.ts";
 import { type PossibleLoss, possibleLoss } from "./loss.ts";
 import { sendDatabase } from "./send_database.ts";
 import type { DatabaseSource } from "./database_port.ts";
+import { FilesWatch } from "./files_watch.ts";
 import { sendFiles, sendReturnPaths } from "./files.ts";
 import { pathKind } from "./file_list.ts";
 import { baseAtTakeover, ReturnBase } from "./return_base.ts";
@@ -34,7 +35,8 @@ import { type SetState, SetStates } from "./set_state.ts";
 import { type CopySet, SetRunner } from "./set_runner.ts";
 import { RemoteError, Transport } from "./transport.ts";
 
-const TICK_MS = 1000;
+/** Half of a second: a change of the astdb is to be over there within two. */
+const TICK_MS = 500;
 /** Shortest time between two copies of a changed astdb. */
 const ASTDB_GAP_MS = 1000;
 const BULK_GAP_MS = 10_000;
@@ -97,6 +99,8 @@ export class Replicator {
   #sourceEpoch: number | null = null;
   /** Signature of the astdb that was last sent. */
   #sentSignature: string | null = null;
+  /** While this node is the source. */
+  #filesWatch: FilesWatch | null = null;
   /** The last bulk copy (database, files): they run one after the other. */
   #bulk: Promise<unknown> = Promise.resolve();
 
@@ -154,6 +158,7 @@ export class Replicator {
   async stop(): Promise<void> {
     this.#loop.abort();
     await this.#looping;
+    await this.#filesWatch?.stop();
     await Promise.all([...this.#runners.values()].map((runner) => runner.stop()));
     await this.#transport.close();
   }
@@ -353,11 +358,14 @@ export class Replicator {
     if (!may.ok) {
       if (this.#sourceEpoch === null) return;
       this.#sourceEpoch = null;
+      await this.#filesWatch?.stop();
+      this.#filesWatch = null;
       for (const runner of this.#runners.values()) runner.ceaseSource(may.reason);
       return;
     }
     if (may.epoch !== this.#sourceEpoch) await this.#becomeSource(may.epoch);
     this.#watchAstdb();
+    this.#watchFiles();
     for (const runner of this.#runners.values()) runner.tick();
   }
 
@@ -368,6 +376,20 @@ export class Replicator {
     }
     this.#sourceEpoch = epoch;
     for (const runner of this.#runners.values()) runner.becomeSource(epoch);
+  }
+
+  /** Only the host that sends them watches them. */
+  #watchFiles(): void {
+    const { config, clock, log } = this.#options;
+    const runner = this.#runners.get("files");
+    const { files } = config.replication;
+    if (this.#filesWatch !== null || runner === undefined || files?.onChange !== true) return;
+    this.#filesWatch = new FilesWatch({
+      paths: files.paths,
+      clock,
+      onChange: () => runner.noteChange(),
+      onTrouble: (message) => log("warn", message, { set: "files" }),
+    });
   }
 
   #watchAstdb(): void {
