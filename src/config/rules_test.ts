@@ -459,6 +459,7 @@ Deno.test("what the file says wins over the preset, key by key", () => {
     path: "/var/lib/asterisk/astdb.sqlite3",
     everyMs: 300_000,
     onChange: true,
+    localKeys: [],
   });
   assert.deepEqual(own.replication.database?.localTables, []);
   assert.equal(own.replication.database?.name, "asterisk");

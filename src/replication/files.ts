@@ -246,7 +246,7 @@ export function stopMassDeletion(path: string, { total, created, deleted }: Rsyn
   if (deleted < MASS_DELETION_FROM || deleted * 2 <= there) return;
   throw new Error(
     `Cannot copy ${path} as that would delete ${deleted} of ${there} files on the peer: ` +
-      `is everything in place here? If it is meant, delete them on the peer by hand`,
+      `is everything in place here? If it is meant: relais sync files --allow-mass-deletion`,
   );
 }
 

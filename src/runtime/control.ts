@@ -50,9 +50,9 @@ export function createControl(options: {
       node.keeper.announce();
       return { ok: true, text: `announcing ${[...node.keeper.held].join(", ")}` };
     },
-    sync: async (set, { signal, onProgress }) => {
+    sync: async (set, options) => {
       if (replicator === null) return { ok: false, text: "no data sets are configured" };
-      return await sync(replicator, set, { signal, onProgress });
+      return await sync(replicator, set, options);
     },
     receiveBegin: (header) => {
       const why = whyRefused(node.loop.state, header, config);
@@ -113,13 +113,13 @@ function maintenance(node: Node, command: "maintenance-on" | "maintenance-off"):
 async function sync(
   replicator: Replicator,
   set: DataSetName | "all",
-  { signal, onProgress }: Parameters<ControlDeps["sync"]>[1],
+  options: Parameters<ControlDeps["sync"]>[1],
 ): Promise<{ ok: boolean; text: string }> {
   const sets = set === "all" ? replicator.sources : [set];
   const failures: string[] = [];
   for (const name of sets) {
     try {
-      await replicator.sync(name, { signal, onProgress });
+      await replicator.sync(name, options);
     } catch (error) {
       failures.push(`${name}: ${messageOf(error)}`);
     }
