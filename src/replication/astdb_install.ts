@@ -17,7 +17,7 @@ import {
   writeSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { detectFormat, findCorruption } from "./astdb_format.ts";
+import { detectFormat, findBerkeleyFault, findCorruption } from "./astdb_format.ts";
 import { findHolder } from "./astdb_holders.ts";
 import { removeIfThere, syncPath } from "./durable_file.ts";
 
@@ -100,7 +100,7 @@ function soundCopy({ from, sha256 }: AstdbInstallOptions): Uint8Array {
     ? "it is neither SQLite nor Berkeley DB"
     : format === "sqlite"
     ? findCorruption(from)
-    : null;
+    : findBerkeleyFault(bytes, bytes.length);
   if (fault === null) return bytes;
   throw new AstdbInstallError(`Cannot install ${from} as ${fault}: the astdb in place is kept`);
 }

@@ -23,9 +23,8 @@ export async function astdb(
 ): Promise<Record<string, unknown>> {
   const latency = await latencies();
   say(`a change is in the peer's spool after ${JSON.stringify(latency)} ms`);
-  const pattern = await writerOfPattern(say);
+  const [pattern, real] = await Promise.all([writerOfPattern(say), realAsterisk(say)]);
   say(`writer of Asterisk's pattern: ${JSON.stringify(pattern)}`);
-  const real = await realAsterisk(say);
   say(`real Asterisk: ${JSON.stringify(real)}`);
   return {
     astdb_latency_ms: latency,
@@ -38,7 +37,7 @@ export async function astdb(
       `failure, 10 commits a second) while copies are taken back to back, and ` +
       (real === null
         ? "no real Asterisk was found on this machine (ASTERISK_ROOT)."
-        : "the same time of a real Asterisk, every acknowledged key looked for afterwards."),
+        : "at the same time a real Asterisk, every acknowledged key looked for afterwards."),
   };
 }
 
