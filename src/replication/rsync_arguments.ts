@@ -45,7 +45,7 @@ export function rsyncCommand(input: RsyncCommandInput): string[] {
   const there = input.mode === "stage" ? `${place}${STAGING_NAME}/` : place;
   return [
     "rsync",
-    "-aHAX",
+    "-aHAXS",
     ...(input.dryRun ? ["-n"] : []),
     "--numeric-ids",
     "--partial",
@@ -103,8 +103,8 @@ export interface RsyncRequest {
   readonly deletes: boolean;
 }
 
-/** Short options of ours: -n -v(erbosity by info) -u -b -R (names of a list), and what -aHAX stand for; `e.` begins flags. */
-const SHORT_OPTIONS = /^-[nuvblHogDtpAXrR]+(e[0-9]*\.[A-Za-z]*)?$/;
+/** Short options of ours: -n -v(erbosity by info) -u -b -R (names of a list), and what -aHAXS stand for; `e.` begins flags. */
+const SHORT_OPTIONS = /^-[nuvblHogDtpAXrRS]+(e[0-9]*\.[A-Za-z]*)?$/;
 const LONG_OPTIONS: readonly RegExp[] = [
   /^--numeric-ids$/,
   /^--partial$/,
