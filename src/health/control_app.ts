@@ -104,6 +104,8 @@ export const ReceivedResult = z.object({
   reason: z.string().max(4000).nullable(),
   bytes: z.number().min(0),
   durationMs: z.number().min(0),
+  /** A sentence for the history. */
+  note: z.string().max(2000).exactOptional(),
 });
 /** See the schema of the same name. */
 export interface ReceivedResult extends Readonly<z.infer<typeof ReceivedResult>> {}

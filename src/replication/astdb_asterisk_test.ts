@@ -14,13 +14,13 @@ Deno.test({
   name:
     "a real Asterisk loses no key while its astdb is copied all the time, and is not replaced under it",
   ignore: root === null,
-  async fn() {
+  async fn(): Promise<void> {
     const dir = await Deno.makeTempDir();
     const asterisk = await RealAsterisk.start(dir, root!);
     try {
       let copies = 0;
       let over = false;
-      const copying = (async () => {
+      const copying = (async (): Promise<void> => {
         while (!over) {
           const result = await readAstdb({
             path: asterisk.astdb,

@@ -64,7 +64,7 @@ Deno.test("Replicator.sync('files') carries rights, owners, links, holes and eve
 Deno.test({
   name: "Replicator.sync('files') carries ACLs and extended attributes, also when only they change",
   ignore: !hasTools,
-  async fn() {
+  async fn(): Promise<void> {
     const pair = await Pair.make("master");
     try {
       const [here, there] = [pair.at("shared/sounds"), pair.at("peer/shared/sounds")];

@@ -22,6 +22,7 @@ import {
   type ReturnOrder,
   returnOrderSchema,
   returnPathsOf,
+  sentenceOf,
 } from "./return_protocol.ts";
 import type { SetHeader } from "./set_header.ts";
 import { readSetStream, writeSetStream } from "./stream.ts";
@@ -59,7 +60,7 @@ export async function giveReturnLists(context: ReceiveContext): Promise<void> {
 
 /** Takes the plan on standard input and carries it out. */
 export async function receiveReturn(context: ReceiveContext): Promise<PutResult> {
-  const { clock, gate, signal, config } = context;
+  const { clock, gate, signal } = context;
   const incoming = await readSetStream(context.input(), { clock, idleMs: 120_000, signal });
   const { header } = incoming;
   try {
@@ -71,11 +72,11 @@ export async function receiveReturn(context: ReceiveContext): Promise<PutResult>
   return await underLock("files", context, async () => {
     const work = async (
       signal: AbortSignal,
-    ): Promise<{ readonly result: PutResult; readonly bytes: number }> => {
+    ): Promise<{ readonly result: PutResult; readonly bytes: number; readonly note: string }> => {
       const order = returnOrderSchema.parse(await readJson(incoming));
       await askGate(gate, "confirm", header);
       const result = await carryOut(order, { ...context, signal });
-      return { result, bytes: 0 };
+      return { result, bytes: 0, note: sentenceOf(result.detail) };
     };
     return (await underPermission({ gate, header, clock, signal }, work)).result;
   });

@@ -51,7 +51,9 @@ export async function receiveRsync(
     fingerprint,
     detail: { path: request.path.slice(0, 1000), dryRun: request.dryRun ? 1 : 0 },
   };
-  const work = async (signal: AbortSignal): Promise<{ readonly bytes: number }> => {
+  const work = async (
+    signal: AbortSignal,
+  ): Promise<{ readonly bytes: number; readonly note?: string }> => {
     if (!request.dryRun) {
       await Deno.mkdir(dirname(request.path), { recursive: true, mode: 0o755 });
     }
@@ -66,7 +68,8 @@ export async function receiveRsync(
       await watched?.end();
     }
     if (code !== 0) throw new Error(`rsync for ${request.path} exited with ${code}`);
-    return { bytes: 0 };
+    const note = watched?.note ?? null;
+    return note === null ? { bytes: 0 } : { bytes: 0, note };
   };
   await underLock(
     "files",
@@ -86,6 +89,8 @@ class ReturnWatch {
     readonly context: ReceiveContext,
     readonly before: Tree,
     readonly base: Tree | null,
+    /** For the history; null: nothing had to be kept. */
+    readonly note: string | null,
   ) {}
 
   /** Null: the path does not come back. */
@@ -98,15 +103,15 @@ class ReturnWatch {
     if (await pathKind(path) === "other") return null;
     const { tree } = await listTree(path, signal);
     let base = await new ReturnBase(stateDir).read(path);
+    let note: string | null = null;
     if (deletes) {
       const { gained } = gainedSince(base, tree);
       if (gained.length > 0) {
-        const said = await keepGained([path], context);
-        context.warn(`Before the master's copy of ${path}: ${said}`);
+        note = `before the master's copy of ${path}: ${await keepGained([path], context)}`;
       }
       base = tree;
     }
-    return new ReturnWatch(path, context, tree, base);
+    return new ReturnWatch(path, context, tree, base, note);
   }
 
   async end(): Promise<void> {

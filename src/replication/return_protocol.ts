@@ -8,6 +8,7 @@
 import { z } from "zod";
 import { treeRowsSchema } from "./return_base.ts";
 import { withoutSlash } from "./rsync_arguments.ts";
+import type { PutResult } from "./remote_protocol.ts";
 import type { IncomingSet } from "./stream.ts";
 
 /** Verb that gives the lists of this host's `return_paths`. */
@@ -76,4 +77,18 @@ export function jsonPayload(value: unknown): ReadableStream<Uint8Array> {
 /** The declared paths that a plan may name. */
 export function returnPathsOf(files: { readonly returnPaths: readonly string[] }): string[] {
   return files.returnPaths.map(withoutSlash);
+}
+
+/** What the master did, for the histories of both hosts. */
+export function sentenceOf(detail: PutResult["detail"]): string {
+  const { put, deleted, conflicts, kept, ...rest } = detail;
+  const named = Object.entries(rest).filter(([key]) => key.startsWith("conflict"))
+    .map(([, text]) => String(text));
+  const more = Number(conflicts) - named.length;
+  return `${put} files brought back, ${deleted} deleted on the master as on the slave` +
+    (kept === "" ? "" : ` (what they replaced is kept on the master in ${kept})`) +
+    (conflicts === 0
+      ? ""
+      : `; ${conflicts} conflicts, listed there in conflicts.json: ${named.join("; ")}` +
+        (more > 0 ? ` and ${more} more` : ""));
 }

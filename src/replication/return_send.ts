@@ -21,6 +21,7 @@ import {
   type ReturnLists,
   returnListSchema,
   returnPathsOf,
+  sentenceOf,
 } from "./return_protocol.ts";
 import type { SetHeader } from "./set_header.ts";
 import { readSetStream } from "./stream.ts";
@@ -127,16 +128,7 @@ async function apply(
     deadlineMs: APPLY_DEADLINE_MS,
     onProgress,
   });
-  const { put, deleted, conflicts, kept, ...rest } = detail;
-  const named = Object.entries(rest).filter(([key]) => key.startsWith("conflict"))
-    .map(([, text]) => String(text));
-  const more = Number(conflicts) - named.length;
-  return `${put} files brought back, ${deleted} deleted there as here` +
-    (kept === "" ? "" : ` (what they replaced is kept on the master in ${kept})`) +
-    (conflicts === 0
-      ? ""
-      : `; ${conflicts} conflicts, listed there in conflicts.json: ${named.join("; ")}` +
-        (more > 0 ? ` and ${more} more` : ""));
+  return sentenceOf(detail);
 }
 
 function headerOf({ config, clock, epoch }: BringBackOptions): SetHeader {

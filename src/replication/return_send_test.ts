@@ -89,7 +89,7 @@ Deno.test("Replicator.sendFilesBack() merges against what both had: gained, chan
       "only there": "m",
     });
     assert.equal(Deno.statSync(join(there, "d/3/INBOX")).uid, 54321);
-    assert.match(sentence, /3 files brought back, 1 deleted there as here/);
+    assert.match(sentence, /3 files brought back, 1 deleted on the master as on the slave/);
     assert.match(sentence, /1 conflicts.*msg0001: the same number on both.*msg0002 now/);
     const kept = keptIn(pair.at("peer/state"));
     assert.ok(sentence.includes(kept));
@@ -97,6 +97,7 @@ Deno.test("Replicator.sendFilesBack() merges against what both had: gained, chan
     assert.deepEqual(aside, { "d/1/greet.wav": "hello", "odd/-name with\nline feed é": "odd" });
     const [conflict] = JSON.parse(await Deno.readTextFile(join(kept, "conflicts.json")));
     assert.equal(conflict.path, join(here, "d/1/INBOX/msg0001"));
+    assert.match(pair.gateLog(), /note 3 files brought back, 1 deleted/);
     // Once more: nothing is gained since, nothing is done.
     const again = await replicator.sendFilesBack({ signal, epoch: 2 });
     assert.match(again.sentence, /nothing was gained here/);
@@ -159,6 +160,7 @@ Deno.test("a copy of the master's keeps aside what the slave gained and could no
     assert.deepEqual(await contents(there), { "1/INBOX/msg0000.txt": "master's" });
     const kept = await contents(join(keptIn(pair.at("peer/state")), here));
     assert.deepEqual(kept, { "1/INBOX/msg0001.txt": "gained there" });
+    assert.match(pair.gateLog(), /note before the master's copy of .* 1 files that did not travel/);
     // What a copy brought is known to both, so it is nothing gained.
     await write(here, { "1/INBOX/msg0001.txt": "master's second" });
     await replicator.sync("files", { signal });

@@ -6,7 +6,7 @@
  */
 
 import { lstatSync } from "node:fs";
-import { spawnTool } from "../os/process.ts";
+import { killChild, spawnTool } from "../os/process.ts";
 import { STAGING_NAME } from "./rsync_arguments.ts";
 
 /** One file or link: what rsync tells files apart by. */
@@ -60,25 +60,21 @@ export async function listTree(path: string, signal: AbortSignal): Promise<TreeL
   });
   const said = new Response(child.stderr).text();
   let unreadable = 0;
-  try {
-    for await (const record of records(child.stdout)) {
-      const parsed = parseRecord(record);
-      if (parsed === null) unreadable += 1;
-      else tree.set(...parsed);
-      if (tree.size + unreadable > MAX_TREE_ENTRIES) {
-        throw new Error(`Cannot list ${path} as it has more than ${MAX_TREE_ENTRIES} files`);
-      }
-    }
-  } finally {
-    const { code } = await child.status;
-    const message = (await said).trim().slice(0, 500);
-    signal.throwIfAborted();
-    // Status 1 with entries that vanished while it looked is what a live tree does.
-    const vanished = message.split("\n").every((line) =>
-      line.endsWith("No such file or directory")
-    );
-    if (code !== 0 && !vanished) throw new Error(`Cannot list ${path}: ${message}`);
+  for await (const record of records(child.stdout)) {
+    const parsed = parseRecord(record);
+    if (parsed === null) unreadable += 1;
+    else tree.set(...parsed);
+    if (tree.size + unreadable <= MAX_TREE_ENTRIES) continue;
+    killChild(child);
+    await child.status;
+    throw new Error(`Cannot list ${path} as it has more than ${MAX_TREE_ENTRIES} files`);
   }
+  const { code } = await child.status;
+  const message = (await said).trim();
+  signal.throwIfAborted();
+  // Entries that vanish while it looks are what a live tree does.
+  const vanished = message.split("\n").every((line) => line.endsWith("No such file or directory"));
+  if (code !== 0 && !vanished) throw new Error(`Cannot list ${path}: ${message.slice(0, 500)}`);
   return { tree, unreadable };
 }
 

@@ -60,7 +60,8 @@ export function createControl(options: {
       node.alerts.raise(why);
       return { ok: false, text: why };
     },
-    receiveEnd: ({ set, ok, reason }) => {
+    receiveEnd: ({ set, ok, reason, note }) => {
+      if (note !== undefined) node.note("RETURN", note);
       if (!ok) node.alerts.raise(`The ${set} offered by the peer was not taken in: ${reason}`);
     },
   };
