@@ -130,6 +130,7 @@ export class ControlClient {
     set: DataSetName | "all",
     onProgress: (progress: SyncProgress) => void,
     signal?: AbortSignal,
+    { allowMassDeletion = false }: { readonly allowMassDeletion?: boolean } = {},
   ): Promise<ControlResult> {
     let result: ControlResult | null = null;
     const onLine = (line: string): void => {
@@ -140,7 +141,7 @@ export class ControlClient {
     const rest = await this.#call({
       method: "POST",
       path: "/sync",
-      body: { set },
+      body: { set, ...(allowMassDeletion ? { allowMassDeletion } : {}) },
       deadlineMs: SYNC_DEADLINE_MS,
       onLine,
       ...(signal === undefined ? {} : { signal }),

@@ -114,6 +114,20 @@ Deno.test("ControlClient says that relais is not running, and what to run", asyn
   });
 });
 
+Deno.test("ControlClient.sync() lets a mass deletion through only if it is asked to", async () => {
+  const asked: boolean[] = [];
+  await withDaemon(async ({ client }) => {
+    await client.sync("files", () => {});
+    await client.sync("files", () => {}, undefined, { allowMassDeletion: true });
+    assert.deepEqual(asked, [false, true]);
+  }, {
+    sync: (set, { allowMassDeletion }) => {
+      asked.push(allowMassDeletion);
+      return Promise.resolve({ ok: true, text: `copied ${set}` });
+    },
+  });
+});
+
 Deno.test("ControlClient.sync() shows progress as it comes and returns the result", async () => {
   let go = (): void => {};
   const seen: number[] = [];

@@ -183,4 +183,5 @@ export const REPLICATION_DEFAULTS = {
   databaseReturn: "none",
   databaseOnReturnFailure: "wait",
   filesEvery: "1h",
+  filesOnChange: true,
 } as const;

@@ -19,6 +19,7 @@ import { receiveTunnel } from "./logical/receive_tunnel.ts";
 import { parseReceiveCommand, type ReceiveVerb } from "./receive_command.ts";
 import { type ReceiveGate, RefusedError } from "./receive_gate.ts";
 import { receivePut } from "./receive_put.ts";
+import { giveReturnLists, receiveReturn as receiveReturnFiles } from "./receive_return.ts";
 import { receiveRsync } from "./receive_rsync.ts";
 import {
   type DaemonSelf,
@@ -80,7 +81,9 @@ export async function receive(command: string, context: ReceiveContext): Promise
       ? "badData"
       : "failed";
     context.warn(reason);
-    const silent = !("refused" in verb) && ["rsync", "get", "database-tunnel"].includes(verb.verb);
+    const silent = !("refused" in verb) &&
+      (["rsync", "get", "database-tunnel"].includes(verb.verb) ||
+        (verb.verb === "return" && verb.what === "list"));
     // In those, standard output belongs to another protocol. Otherwise the caller may be gone.
     if (!silent) await say(context, { ok: false, kind, reason }).catch(() => {});
     return RECEIVE_EXIT[kind];
@@ -105,7 +108,10 @@ async function perform(verb: ReceiveVerb, context: ReceiveContext): Promise<numb
       await giveAstdb(context);
       return RECEIVE_EXIT.ok;
     case "return":
-      await say(context, { ok: true, returned: await receiveReturn(context) });
+      if (verb.what === "list") await giveReturnLists(context);
+      else if (verb.what === "apply") {
+        await say(context, { ok: true, ...await receiveReturnFiles(context) });
+      } else await say(context, { ok: true, returned: await receiveReturn(context) });
       return RECEIVE_EXIT.ok;
     case "database-tunnel":
       return await receiveTunnel(verb.peer, context);

@@ -15,7 +15,8 @@ export type ReceiveVerb =
   | { readonly verb: "facts"; readonly nonce: string }
   | { readonly verb: "put"; readonly set: DataSetName }
   | { readonly verb: "get"; readonly set: "astdb" }
-  | { readonly verb: "return" }
+  /** The way back: of the database (`return/`), of files (`receive_return.ts`). */
+  | { readonly verb: "return"; readonly what: "database" | "list" | "apply" }
   | { readonly verb: "database-tunnel" | "stream"; readonly peer: PeerFacts }
   | {
     readonly verb: "rsync";
@@ -27,8 +28,8 @@ export type ReceiveVerb =
     readonly words: readonly string[];
   };
 
-const SENTENCE = "a peer may ask for: hello, facts, put astdb|database|files, get astdb, " +
-  "return database, database-tunnel, stream, and rsync as relais runs it";
+const SENTENCE = "a peer may ask for: hello, facts, put SET, get astdb, " +
+  "return database|list|apply, database-tunnel, stream, and rsync as relais runs it";
 const MAX_COMMAND_LENGTH = 8192;
 
 /** Facts that the sender writes in front of rsync's own words. */
@@ -62,7 +63,11 @@ export function parseReceiveCommand(text: string): ReceiveVerb | { readonly refu
       if (words.length === 2) return { verb: "get", set: "astdb" };
       break;
     case "return database":
-      if (words.length === 2) return { verb: "return" };
+    case "return list":
+    case "return apply":
+      if (words.length === 2) {
+        return { verb: "return", what: words[1] as "database" | "list" | "apply" };
+      }
       break;
     default:
       if (words[0] === "database-tunnel" || words[0] === "stream") {

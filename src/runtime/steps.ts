@@ -185,6 +185,10 @@ export function createStepPerformer(deps: StepDeps): StepPerformer {
       }
       case "install-astdb": {
         if (replicator === null) return;
+        // Beside the steps: a takeover waits for no list of files.
+        replicator.noteReturnBase({ signal: AbortSignal.timeout(30 * SECOND) }).catch(
+          (error: unknown) => deps.onTrouble(`Cannot list return_paths: ${messageOf(error)}`),
+        );
         const running = await mustRest("no astdb installed");
         if (running !== null) return running;
         const { installed, why } = await replicator.installReceivedAstdb({ signal });
@@ -198,9 +202,7 @@ export function createStepPerformer(deps: StepDeps): StepPerformer {
         await replicator?.sendAstdbAtRest({ signal, epoch: deps.epoch() });
         return;
       case "send-files":
-        await replicator?.sendFilesBack({ signal, epoch: deps.epoch() });
-        // From the master nothing else has to travel but what its stream has not brought yet.
-        return await replicator?.drainStream({ signal });
+        return await sendFilesAndDrain(replicator, { signal, epoch: deps.epoch() });
       case "tell-yours":
         return await deps.tellYours(signal);
       case "hooks-before-takeover":
@@ -242,4 +244,14 @@ async function settledWithin(shield: StepDeps["shield"], ms: number): Promise<vo
 /** For the history: how long the phones had to wait. */
 function upFor(ms: number | null): string {
   return ms === null ? "" : `the shield was up for ${(ms / 1000).toFixed(1)} s`;
+}
+
+/** From the master nothing has to travel but what its stream has not brought yet. */
+async function sendFilesAndDrain(
+  replicator: Replicator | null,
+  options: { readonly signal: AbortSignal; readonly epoch: number },
+): Promise<string> {
+  const sent = await replicator?.sendFilesBack(options);
+  const drained = await replicator?.drainStream(options);
+  return [sent?.sentence, drained].filter((text) => text !== undefined && text !== "").join("; ");
 }
