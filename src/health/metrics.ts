@@ -196,6 +196,11 @@ function dataSetMetrics({ dataSets }: StatusDocument): Metric[] {
       of((d) => seconds(d.durationMs)),
     ),
     gauge("data_set_failing", "1 if the last copy failed.", of((d) => d.lastError !== null)),
+    counter(
+      "copy_failures",
+      "Copies to the peer that failed, since the daemon started.",
+      dataSets.map((d) => [{ set: d.set }, d.failuresTotal]),
+    ),
     gauge("data_set_running", "1 while a copy runs.", of((d) => d.running !== null)),
     gauge(
       "data_set_snapshot_timestamp_seconds",

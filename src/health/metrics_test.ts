@@ -77,6 +77,7 @@ Deno.test("renderMetrics() tells the failure, the next run and the progress of a
       durationMs: 0,
       lastError: "disk full",
       lastErrorAt: "1970-01-01T00:01:00.000Z",
+      failuresTotal: 2,
       nextRunInMs: 1500,
       running: { phase: "dump", doneBytes: 12, totalBytes: 600, elapsedMs: 1 },
     }],
@@ -84,6 +85,7 @@ Deno.test("renderMetrics() tells the failure, the next run and the progress of a
   const of = (name: string): number | undefined =>
     values.get(`relais_data_set_${name}{set="astdb",direction="received"}`);
   assert.equal(of("failing"), 1);
+  assert.equal(values.get('relais_copy_failures_total{set="astdb"}'), 2);
   assert.equal(of("last_failure_timestamp_seconds"), 60);
   assert.equal(of("next_run_seconds"), 1.5);
   assert.equal(of("running_bytes"), 12);

@@ -58,6 +58,7 @@ function makeEntry(
     origin: state.origin,
     lastError: state.lastError,
     lastErrorAt: iso(state.lastErrorWallMs),
+    failuresTotal: sending?.failuresTotal ?? null,
     nextRunInMs: whole(sending?.nextInMs ?? null),
     running: running === null ? null : {
       phase: running.progress.phase,

@@ -102,6 +102,7 @@ export function sampleStatus(change: Partial<StatusDocument> = {}): StatusDocume
       origin: "master",
       lastError: null,
       lastErrorAt: null,
+      failuresTotal: null,
       nextRunInMs: null,
       running: null,
     }],
