@@ -5,14 +5,25 @@
  * @module
  */
 
-import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Argument, Command, CommanderError, Option } from "commander";
 import { buildInfo } from "../build_info.ts";
 import { DATA_SET_NAMES, type DataSetName } from "../core/types.ts";
 import { writeAll } from "../os/write_all.ts";
-import { controlSocket, DEFAULT_PATHS, type Paths } from "../runtime/paths.ts";
+import { controlSocket, DEFAULT_PATHS } from "../runtime/paths.ts";
 import { ControlClient } from "./control_client.ts";
 import type { DaemonHandle } from "./daemon.ts";
 import { EXIT } from "./exit_codes.ts";
+import {
+  configOption,
+  keyOption,
+  pathsOf,
+  runDirOption,
+  stateDirOption,
+  unitDirOption,
+  verb,
+  waitOption,
+} from "./program_options.ts";
+import { addSetupVerbs } from "./program_setup.ts";
 import { report } from "./report.ts";
 import { addReturnVerb } from "./return_verb.ts";
 import { version } from "./version.ts";
@@ -221,86 +232,6 @@ function addClientVerbs(
     );
 }
 
-function addSetupVerbs(program: Command, handle: DaemonHandle, choose: (run: Run) => void): void {
-  verb(program, "init", "write a first configuration from what is found here, and your answers")
-    .addOption(configOption())
-    .option("--name <name>", "of the pair of hosts")
-    .addOption(new Option("--preset <preset>", "product").choices(["xivo", "wazo", "none"]))
-    .addOption(
-      perNetwork(
-        "--master <network=address>",
-        "own address of the master (this host's may be left out)",
-      ),
-    )
-    .addOption(perNetwork("--slave <network=address>", "own address of the slave"))
-    .addOption(perNetwork("--vip <network=address>", "virtual IP"))
-    .addOption(
-      perNetwork(
-        "--gateway <network=address>",
-        "witness and default route of the VIP; NETWORK=- for none",
-      ),
-    )
-    .addOption(perNetwork("--prefix <network=length>", "prefix length"))
-    .addOption(
-      perNetwork("--interface <network=name>", "interface, if not the one with our address"),
-    )
-    .option("--database <name>", "PostgreSQL database to copy (without a preset)")
-    .option("--print", "write to standard output only")
-    .option("--force", "replace a configuration; the old one stays beside it")
-    .option("--yes", "ask nothing")
-    .action((options) =>
-      choose(async () =>
-        (await import("./init.ts")).init({
-          config: options.config,
-          flags: {
-            name: options.name ?? null,
-            preset: options.preset ?? null,
-            database: options.database ?? null,
-            master: options.master,
-            slave: options.slave,
-            vip: options.vip,
-            gateway: options.gateway,
-            prefix: options.prefix,
-            interface: options.interface,
-          },
-          force: !!options.force,
-          print: !!options.print,
-          yes: !!options.yes,
-        })
-      )
-    );
-  verb(program, "pair", "set up the trust between the two hosts: keys, host keys, cluster key")
-    .argument("[peer]", "[USER@]HOST; default: root at the other host's first address")
-    .addOption(configOption())
-    .addOption(keyOption())
-    .option("--identity <file>", "private key for this first contact")
-    .option("--fingerprint <text>", "what the peer's host key must be (SHA256:...)")
-    .option("--program <file>", "where relais is on both hosts, if not where this one is")
-    .option("--force", "replace another configuration or cluster key of the peer")
-    .option("--remove", "take the trust back, on both hosts")
-    .option("--local", "with --remove: on this host only")
-    .option("--dry-run", "show what would change, change nothing")
-    .option("--yes", "ask nothing")
-    .action((peer: string | undefined, options) =>
-      choose(async () => {
-        handle.onRequest?.("relais pair");
-        return (await import("./pair.ts")).pair({
-          peer: peer ?? null,
-          config: options.config,
-          key: options.key,
-          identity: options.identity ?? null,
-          fingerprint: options.fingerprint ?? null,
-          program: options.program ?? null,
-          force: !!options.force,
-          yes: !!options.yes,
-          dryRun: !!options.dryRun,
-          remove: !!options.remove,
-          local: !!options.local,
-        }, handle.abort.signal);
-      })
-    );
-}
-
 function addLocalVerbs(program: Command, choose: (run: Run) => void): void {
   verb(program, "check-config", "check a configuration file; touch nothing")
     .argument("[file]", "the file", DEFAULT_PATHS.config)
@@ -375,63 +306,6 @@ function addLocalVerbs(program: Command, choose: (run: Run) => void): void {
   verb(program, "version", "print the version and how this program was built")
     .option("--json", "print as JSON")
     .action((options) => choose(() => Promise.resolve(version({ json: !!options.json }))));
-}
-
-function verb(program: Command, name: string, description: string): Command {
-  return program.command(name).description(description).exitOverride()
-    .helpOption("-h, --help", "print this help and exit");
-}
-
-function configOption(): Option {
-  return new Option("--config <file>", "configuration").default(DEFAULT_PATHS.config);
-}
-
-function keyOption(): Option {
-  return new Option("--key <file>", "cluster key").default(DEFAULT_PATHS.key);
-}
-
-function stateDirOption(): Option {
-  return new Option("--state-dir <dir>", "what survives a reboot").default(DEFAULT_PATHS.stateDir);
-}
-
-function runDirOption(): Option {
-  return new Option("--run-dir <dir>", "sockets and what ends with the boot")
-    .default(DEFAULT_PATHS.runDir);
-}
-
-/** For tests and for many daemons on one machine: not in the help. */
-function unitDirOption(): Option {
-  return new Option("--unit-dir <dir>", "where the drop-ins of the gate go")
-    .default(DEFAULT_PATHS.unitDir).hideHelp();
-}
-
-/** An option that is given once for each network: `--vip voip=10.20.0.10`. */
-function perNetwork(flags: string, description: string): Option {
-  return new Option(flags, description).default(new Map(), "none")
-    .argParser((text, known: Map<string, string>) => {
-      const [, network, value] = /^([a-z][a-z0-9_-]{0,30})=(.+)$/.exec(text) ?? [];
-      if (network === undefined || value === undefined) {
-        throw new InvalidArgumentError("it is NETWORK=VALUE, such as voip=10.20.0.11.");
-      }
-      if (known.has(network)) throw new InvalidArgumentError(`${network} is given twice.`);
-      return new Map(known).set(network, value);
-    });
-}
-
-function waitOption(): Option {
-  return new Option("--wait <seconds>", "wait at most this long for the move to end")
-    .default(120).argParser((text) => {
-      const seconds = Number(text);
-      if (!Number.isFinite(seconds) || seconds < 0) {
-        throw new InvalidArgumentError("it is a number of seconds, 0 or more.");
-      }
-      return seconds;
-    });
-}
-
-function pathsOf(options: Paths): Paths {
-  const { config, key, stateDir, runDir, unitDir } = options;
-  return { config, key, stateDir, runDir, unitDir };
 }
 
 async function print(out: typeof Deno.stdout, text: string): Promise<void> {

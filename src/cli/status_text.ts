@@ -109,9 +109,19 @@ function formatDataSets({ dataSets, node }: StatusDocument, style: Style): strin
     .map((entry) => {
       const age = entry.ageMs === null ? "never" : `${formatAge(entry.ageMs)} old`;
       const size = entry.size === null ? "" : `, ${(entry.size / 1e6).toFixed(1)} MB`;
-      const running = entry.running === null ? "" : `, now: ${entry.running.phase}`;
+      const { durationMs } = entry;
+      const took = durationMs === null ? "" : ` in ${(durationMs / 1000).toFixed(1)} s`;
+      const rate = entry.size === null || !durationMs
+        ? ""
+        : ` (${(entry.size / 1000 / durationMs).toFixed(1)} MB/s)`;
+      const epoch = entry.epoch === null ? "" : `, epoch ${entry.epoch}`;
+      const next = entry.nextRunInMs === null ? "" : `, next in ${formatAge(entry.nextRunInMs)}`;
+      const running = entry.running === null ? "" : `, now: ${formatProgress(entry.running)}`;
       const failed = entry.lastError === null ? "" : style.bad(`, last error: ${entry.lastError}`);
-      return row(`${entry.set} ${entry.direction}`, `${age}${size}${running}${failed}`);
+      return row(
+        `${entry.set} ${entry.direction}`,
+        `${age}${size}${took}${rate}${epoch}${next}${running}${failed}`,
+      );
     });
 }
 
@@ -127,6 +137,14 @@ function formatStream({ stream, peer, node }: StatusDocument, style: Style): str
   const why = seen === stream && stream.why !== "" ? `: ${stream.why}` : "";
   const waits = stream.synchronous ? ", commits wait for the slave" : "";
   return [row("stream", (seen.state === "streaming" ? text : style.bad(text)) + why + waits)];
+}
+
+/** `dump: 12.0 of 600.0 MB`; the whole is left out while nobody knows it. */
+function formatProgress(
+  { phase, doneBytes, totalBytes }: NonNullable<StatusDocument["dataSets"][number]["running"]>,
+): string {
+  const whole = totalBytes === null ? "" : ` of ${(totalBytes / 1e6).toFixed(1)}`;
+  return `${phase}: ${(doneBytes / 1e6).toFixed(1)}${whole} MB`;
 }
 
 function formatConfig({ node }: StatusDocument): string {

@@ -39,13 +39,16 @@ Deno.test("formatStatus() of the active node shows what it sent, elsewhere what 
     { ...received!, ageMs: null, lastError: "disk full" },
   ];
   const active = formatStatus(sampleStatus({ dataSets }), PLAIN);
-  assert.match(active, /^astdb sent +61 s old, 12\.3 MB$/m);
+  assert.match(active, /^astdb sent +61 s old, 12\.3 MB in 0\.2 s \(58\.6 MB\/s\), epoch 4$/m);
   assert.doesNotMatch(active, /received/);
   const standby = formatStatus(
     sampleStatus({ dataSets, node: { ...node, state: "standby" } }),
     PLAIN,
   );
-  assert.match(standby, /^astdb received +never, 0\.0 MB, last error: disk full$/m);
+  assert.match(
+    standby,
+    /^astdb received +never, 0\.0 MB in 0\.2 s \(0\.2 MB\/s\), epoch 4, last error: disk full$/m,
+  );
   assert.doesNotMatch(standby, /sent/);
 });
 
@@ -88,4 +91,34 @@ Deno.test("formatStatus() names illness, isolation, a stranger, a dead link, a g
   assert.match(text, /^services +none running, telephony does not answer \(none configured\)$/m);
   const unheard = formatStatus(sampleStatus({ peer: { ...peer, report: null } }), PLAIN);
   assert.match(unheard, /^peer +dead, its relais has not answered$/m);
+});
+
+Deno.test("formatStatus() tells when a set runs next and how far a running copy is", () => {
+  const { node, dataSets: [sample] } = sampleStatus();
+  const text = formatStatus(
+    sampleStatus({
+      node: { ...node, state: "active" },
+      dataSets: [
+        { ...sample!, direction: "sent", nextRunInMs: 65_000 },
+        {
+          ...sample!,
+          set: "database",
+          direction: "sent",
+          size: null,
+          durationMs: 0,
+          running: { phase: "dump", doneBytes: 12e6, totalBytes: 600e6, elapsedMs: 900 },
+        },
+        {
+          ...sample!,
+          set: "files",
+          direction: "sent",
+          running: { phase: "send", doneBytes: 3e6, totalBytes: null, elapsedMs: 900 },
+        },
+      ],
+    }),
+    PLAIN,
+  );
+  assert.match(text, /^astdb sent .*, epoch 4, next in 65 s$/m);
+  assert.match(text, /^database sent .* in 0\.0 s, epoch 4, now: dump: 12\.0 of 600\.0 MB$/m);
+  assert.match(text, /^files sent .*, now: send: 3\.0 MB$/m);
 });

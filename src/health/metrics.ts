@@ -197,7 +197,34 @@ function dataSetMetrics({ dataSets }: StatusDocument): Metric[] {
       of((d) => seconds(d.durationMs)),
     ),
     gauge("data_set_failing", "1 if the last copy failed.", of((d) => d.lastError !== null)),
+    counter(
+      "copy_failures",
+      "Copies to the peer that failed, since the daemon started.",
+      dataSets.map((d) => [{ set: d.set }, d.failuresTotal]),
+    ),
     gauge("data_set_running", "1 while a copy runs.", of((d) => d.running !== null)),
+    gauge(
+      "data_set_snapshot_timestamp_seconds",
+      "When the last good copy was read, on the clock of the host it came from.",
+      of((d) => unixSeconds(d.snapshot)),
+    ),
+    gauge("data_set_epoch", "Epoch of the last good copy.", of((d) => d.epoch)),
+    gauge(
+      "data_set_rate_bytes_per_second",
+      "Size of the last good copy by its duration.",
+      of((d) => d.size === null || !d.durationMs ? null : d.size / (d.durationMs / 1000)),
+    ),
+    gauge(
+      "data_set_last_failure_timestamp_seconds",
+      "When the last copy failed; gone after a good one.",
+      of((d) => unixSeconds(d.lastErrorAt)),
+    ),
+    gauge("data_set_next_run_seconds", "Until the next copy.", of((d) => seconds(d.nextRunInMs))),
+    gauge(
+      "data_set_running_total_bytes",
+      "What the running copy has to move, if it is known.",
+      of((d) => d.running?.totalBytes ?? null),
+    ),
     gauge(
       "data_set_running_bytes",
       "Bytes done in the phase of the copy that runs.",
@@ -238,6 +265,10 @@ function streamMetrics({ stream }: StatusDocument): Metric[] {
       [{}, stream.reseeds],
     ]),
   ];
+}
+
+function unixSeconds(iso: string | null): number | null {
+  return iso === null ? null : Date.parse(iso) / 1000;
 }
 
 function counterMetrics({ counters }: StatusDocument): Metric[] {

@@ -39,6 +39,7 @@ Deno.test("renderMetrics() prints the status in base units, every line well-form
   assert.equal(values.get("relais_peer_silent_seconds"), 93);
   assert.equal(values.get('relais_vip_held{vip="10.20.0.10",network="voip"}'), 1);
   assert.equal(values.get('relais_data_set_age_seconds{set="astdb",direction="received"}'), 151);
+  assertDataSet(values);
   assert.equal(values.get('relais_ignored_total{input="http"}'), 1);
   assert.equal(values.get("relais_gate_installed"), 1);
   assert.equal(values.get("relais_gate_open"), 1);
@@ -54,4 +55,40 @@ Deno.test("renderMetrics() escapes label values and leaves out what is not known
   assert.ok(text.includes('cluster="a\\"b\\\\c\\nd"'));
   assert.ok(!text.includes("relais_peer_silent_seconds"));
   assert.ok(!text.includes("relais_peer_epoch"));
+});
+
+/** All that is known of the sample's astdb, and nothing of what is not. */
+function assertDataSet(values: ReadonlyMap<string, number>): void {
+  const of = (name: string): number | undefined =>
+    values.get(`relais_data_set_${name}{set="astdb",direction="received"}`);
+  assert.equal(of("snapshot_timestamp_seconds"), Date.UTC(2026, 0, 31, 11, 58, 59) / 1000);
+  assert.equal(of("epoch"), 4);
+  assert.equal(of("rate_bytes_per_second"), 45_056 / 0.21);
+  for (const unknown of ["last_failure_timestamp_seconds", "next_run_seconds", "running_bytes"]) {
+    assert.equal(of(unknown), undefined, unknown);
+  }
+}
+
+Deno.test("renderMetrics() tells the failure, the next run and the progress of a set", () => {
+  const [sample] = sampleStatus().dataSets;
+  const values = parse(renderMetrics(sampleStatus({
+    dataSets: [{
+      ...sample!,
+      durationMs: 0,
+      lastError: "disk full",
+      lastErrorAt: "1970-01-01T00:01:00.000Z",
+      failuresTotal: 2,
+      nextRunInMs: 1500,
+      running: { phase: "dump", doneBytes: 12, totalBytes: 600, elapsedMs: 1 },
+    }],
+  })));
+  const of = (name: string): number | undefined =>
+    values.get(`relais_data_set_${name}{set="astdb",direction="received"}`);
+  assert.equal(of("failing"), 1);
+  assert.equal(values.get('relais_copy_failures_total{set="astdb"}'), 2);
+  assert.equal(of("last_failure_timestamp_seconds"), 60);
+  assert.equal(of("next_run_seconds"), 1.5);
+  assert.equal(of("running_bytes"), 12);
+  assert.equal(of("running_total_bytes"), 600);
+  assert.equal(of("rate_bytes_per_second"), undefined, "no time, no rate");
 });

@@ -212,6 +212,8 @@ const dataSetStatus = z.object({
   origin: role.nullable(),
   lastError: sentence.nullable(),
   lastErrorAt: wall.nullable(),
+  /** Failed copies to the peer since the daemon started; null in direction `received`. */
+  failuresTotal: count.nullable(),
   nextRunInMs: count.nullable(),
   running: CopyProgress.nullable(),
 });

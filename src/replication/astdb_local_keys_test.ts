@@ -74,14 +74,14 @@ Deno.test("the peer's astdb is put in place once, and this host's own keys stay"
     );
     putRows(astdb.path, { "/pbx/UUID": "master", "/SIP/Registry/1": "here" });
     const replicator = pair.replicator({ config: pair.config({ astdb }) });
-    assert.equal((await replicator.fetchAstdbIfNewer({ signal })).fetched, true);
+    assert.equal((await replicator.astdb.fetchIfNewer({ signal })).fetched, true);
     assert.equal(readRow(astdb.path, "/pbx/UUID"), "master");
     assert.equal(readRow(astdb.path, "/SIP/Registry/1"), "there");
     // What differs is this host's own: the same copy is not fetched or installed for ever.
-    const again = await replicator.fetchAstdbIfNewer({ signal });
+    const again = await replicator.astdb.fetchIfNewer({ signal });
     assert.equal(again.fetched, false);
     assert.match(again.why, /both are the same/);
-    assert.equal((await replicator.installReceivedAstdb({ signal })).installed, false);
+    assert.equal((await replicator.astdb.installReceived({ signal })).installed, false);
     await replicator.stop();
   } finally {
     await pair.end();

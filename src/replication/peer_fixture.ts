@@ -10,7 +10,8 @@ import type { Role } from "../core/types.ts";
 import { systemClock } from "../os/clock.ts";
 import { runOk } from "../os/process.ts";
 import type { DaemonSelf } from "./remote_protocol.ts";
-import { Replicator, type ReplicatorOptions } from "./replicator.ts";
+import { Replicator } from "./replicator.ts";
+import type { ReplicatorOptions } from "./replicator_types.ts";
 import { Transport } from "./transport.ts";
 
 /** What the peer's "daemon" answers; null: it does not answer. */

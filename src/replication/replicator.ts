@@ -5,47 +5,24 @@
  * @module
  */
 
-import type { LocalConfig } from "../config/types.ts";
 import { DATA_SET_NAMES } from "../core/types.ts";
 import type { DataSetName } from "../core/types.ts";
-import type { Clock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
-import {
-  type AstdbCopyContext,
-  fetchIfNewer,
-  type FetchOutcome,
-  type InstallOutcome,
-  installReceived,
-  sendAstdb,
-} from "./astdb_copy.ts";
 import { readAstdbOrigin, writeAstdbOrigin } from "./astdb_origin.ts";
-import { astdbSignature } from "./astdb_read.ts";
-import { type PossibleLoss, possibleLoss } from "./loss.ts";
+import { AstdbSet } from "./astdb_set.ts";
 import { DatabaseSets } from "./database_sets.ts";
-import { sendDatabase } from "./send_database.ts";
-import type { DatabaseSource } from "./database_port.ts";
-import { FilesWatch } from "./files_watch.ts";
-import { sendFiles, sendReturnPaths } from "./files.ts";
-import { pathKind } from "./file_list.ts";
-import { baseAtTakeover, ReturnBase } from "./return_base.ts";
-import { returnPathsOf } from "./return_protocol.ts";
-import { bringFilesBack } from "./return_send.ts";
-import { listTree } from "./tree_list.ts";
-import type { OnProgress, SetProgress } from "./set_header.ts";
-import { type SetState, SetStates } from "./set_state.ts";
-import { type CopySet, SetRunner } from "./set_runner.ts";
-import type { TableSource } from "./tables_port.ts";
-import type { ReturnDatabase } from "./return/return_database.ts";
-import { createReturnKeeper } from "./return/create_keeper.ts";
-import type { ReturnKeeper, ReturnKeeperOptions } from "./return/return_keeper.ts";
-import {
-  createStream,
-  sendSeed,
-  type StreamSeam,
-  warnStillArmed,
-} from "./logical/create_stream.ts";
+import { FilesSet } from "./files_set.ts";
+import { createStream, sendSeed, warnStillArmed } from "./logical/create_stream.ts";
 import type { Stream } from "./logical/stream.ts";
 import type { StreamStatus } from "./logical/stream_types.ts";
+import { type PossibleLoss, possibleLoss } from "./loss.ts";
+import type { DataSetStatus, ReplicatorOptions } from "./replicator_types.ts";
+import { createReturnKeeper } from "./return/create_keeper.ts";
+import type { ReturnKeeper } from "./return/return_keeper.ts";
+import { sendDatabase } from "./send_database.ts";
+import type { OnProgress } from "./set_header.ts";
+import { type SetState, SetStates } from "./set_state.ts";
+import { type CopySet, SetRunner } from "./set_runner.ts";
 import { RemoteError, Transport } from "./transport.ts";
 
 /** Half of a second: a change of the astdb is to be over there within two. */
@@ -63,73 +40,24 @@ const FIRST_DELAY_MS: Readonly<Record<DataSetName, number>> = {
   files: 5000,
 };
 
-/** May this node be read from now (active and healthy)? */
-export type MayRead =
-  | { readonly ok: true; readonly epoch: number }
-  | { readonly ok: false; readonly reason: string };
-
-/** One line of status. */
-export interface DataSetStatus {
-  readonly set: DataSetName;
-  /** From this host to the peer. */
-  readonly sent: SetState;
-  /** From the peer to this host. */
-  readonly received: SetState;
-  /** Milliseconds since the last good copy from this host was taken; null: none. */
-  readonly sentAgeMs: number | null;
-  /** Milliseconds since the last good copy of the peer was taken; null: none. */
-  readonly receivedAgeMs: number | null;
-  /** Null: nothing is being sent. */
-  readonly running: { readonly progress: SetProgress; readonly forMs: number } | null;
-  /** Milliseconds to the next scheduled copy (0: now); null: this host is not the source now. */
-  readonly nextInMs: number | null;
-  /** Failures to send since the last success. */
-  readonly failures: number;
-}
-
-/** Settings of {@linkcode Replicator}. */
-export interface ReplicatorOptions {
-  readonly config: LocalConfig;
-  readonly stateDir: string;
-  readonly runDir: string;
-  readonly clock: Clock;
-  readonly log: (
-    level: "debug" | "info" | "warn" | "error",
-    message: string,
-    fields: Readonly<Record<string, unknown>>,
-  ) => void;
-  /** Best first. */
-  readonly peerAddresses: () => readonly string[];
-  readonly mayRead: () => MayRead;
-  readonly database: DatabaseSource | null;
-  /** Single tables of it, and whether something changed; null: only the whole is copied. */
-  readonly tables: TableSource | null;
-  /** The way back of the database; default: there is none. */
-  readonly returning?: ReturnDatabase | null;
-  /** What happens to what goes back, for log, history and alerts. */
-  readonly onReturn?: ReturnKeeperOptions["onEvent"];
-  /** What the stream needs of the node; default: there is no stream. */
-  readonly stream?: StreamSeam;
-}
-
 /** Copies the configured data sets. */
 export class Replicator {
   readonly #options: ReplicatorOptions;
   readonly #states: SetStates;
   readonly #transport: Transport;
   readonly #runners: ReadonlyMap<DataSetName, SetRunner>;
+  /** The astdb: kept, fetched, put in place. */
+  readonly astdb: AstdbSet;
+  /** The files, both ways. */
+  readonly files: FilesSet;
   readonly #databaseSets: DatabaseSets | null;
   readonly #back: ReturnKeeper | null;
   readonly #stream: Stream | null;
   readonly #loop = new AbortController();
   #looping: Promise<void> = Promise.resolve();
   #sourceEpoch: number | null = null;
-  /** Signature of the astdb that was last sent. */
-  #sentSignature: string | null = null;
   /** It is being seen whether what this host gained could go back. */
   #looking = false;
-  /** While this node is the source. */
-  #filesWatch: FilesWatch | null = null;
   /** The last bulk copy (database, files): they run one after the other. */
   #bulk: Promise<unknown> = Promise.resolve();
 
@@ -145,6 +73,9 @@ export class Replicator {
       addresses: options.peerAddresses,
       clock,
     });
+    const shared = { config, stateDir, clock, transport: this.#transport, log: options.log };
+    this.astdb = new AstdbSet({ ...shared, states: this.#states });
+    this.files = new FilesSet(shared);
     const { database, tables } = options;
     this.#databaseSets = database === null ? null : new DatabaseSets({
       ...{ config, stateDir, clock, tables },
@@ -260,7 +191,7 @@ export class Replicator {
     await this.#looping;
     await this.#databaseSets?.stop();
     await this.#stream?.stop();
-    await this.#filesWatch?.stop();
+    await this.files.stopWatching();
     await Promise.all([...this.#runners.values()].map((runner) => runner.stop()));
     await this.#transport.close();
   }
@@ -306,93 +237,9 @@ export class Replicator {
           { progress: running.progress, forMs: clock.nowMs() - running.startedMs },
         nextInMs: nextMs === null ? null : Math.max(0, nextMs - clock.nowMs()),
         failures: runner?.failures ?? 0,
+        failuresTotal: runner?.failuresTotal ?? 0,
       };
     });
-  }
-
-  /**
-   * M4: gets the peer's astdb if it is newer and puts it in place. The services must be stopped.
-   *
-   * @throws on abort, and when this host can't write
-   */
-  async fetchAstdbIfNewer({ signal }: { readonly signal: AbortSignal }): Promise<FetchOutcome> {
-    if (this.#options.config.replication.astdb === null) {
-      return { fetched: false, asked: false, why: "the astdb is not copied here" };
-    }
-    return await fetchIfNewer(this.#astdbContext(signal));
-  }
-
-  /**
-   * At a hand-over, after the services stopped: sends what Asterisk wrote last. Asks no `mayRead`.
-   *
-   * @throws when there is no sound astdb here, or the peer did not take it
-   */
-  async sendAstdbAtRest(
-    options: { readonly signal: AbortSignal; readonly epoch: number },
-  ): Promise<SetState | null> {
-    const { config, clock } = this.#options;
-    if (config.replication.astdb === null) return null;
-    const { epoch, signal } = options;
-    const beganMs = clock.nowMs();
-    const context = this.#astdbContext(signal);
-    const facts = await sendAstdb(context, { epoch, atRest: true, onProgress: () => {} });
-    this.#sentSignature = facts.signature;
-    const { origin, snapshotWallMs, size, sha256 } = facts;
-    const durationMs = clock.nowMs() - beganMs;
-    const success = { epoch, origin, snapshotWallMs, size, sha256, durationMs };
-    return await this.#states.succeeded("astdb", "sent", success, clock.wallMs());
-  }
-
-  /**
-   * At a takeover, services stopped: puts the newest received astdb in place unless the one there is
-   * newer.
-   *
-   * @throws when the place can't be written
-   */
-  async installReceivedAstdb(
-    { signal }: { readonly signal: AbortSignal },
-  ): Promise<InstallOutcome> {
-    const { config, log } = this.#options;
-    if (config.replication.astdb === null) {
-      return { installed: false, why: "the astdb is not copied here", ageMs: null };
-    }
-    return await installReceived(this.#astdbContext(signal), (message) => log("warn", message, {}));
-  }
-
-  /**
-   * At a hand-over: `return_paths` go along. The slave's are merged into the master's (`return_send.ts`), the
-   * master's are copied. Asks no `mayRead`.
-   *
-   * @throws when it failed; the message says where what did not travel is kept
-   */
-  async sendFilesBack(options: {
-    readonly signal: AbortSignal;
-    readonly epoch: number;
-    readonly onProgress?: OnProgress;
-  }): Promise<{ readonly paths: readonly string[]; readonly sentence: string }> {
-    const { config, clock, stateDir } = this.#options;
-    const { signal, epoch } = options;
-    const onProgress = options.onProgress ?? ((): void => {});
-    const transport = this.#transport;
-    const given = { config, transport, clock, epoch, signal, onProgress };
-    if (config.role === "slave") return await bringFilesBack({ ...given, stateDir });
-    const { paths } = await sendReturnPaths(given);
-    return { paths, sentence: paths.length === 0 ? "" : `sent: ${paths.join(", ")}` };
-  }
-
-  /**
-   * When the slave begins a takeover: notes what lies in `return_paths` now, beside the steps and never in
-   * their way. What is gone from here already was deleted by no telephone.
-   */
-  async noteReturnBase({ signal }: { readonly signal: AbortSignal }): Promise<void> {
-    const { config, stateDir } = this.#options;
-    if (config.role !== "slave" || config.replication.files === null) return;
-    const store = new ReturnBase(stateDir);
-    for (const path of returnPathsOf(config.replication.files)) {
-      if (await pathKind(path) !== "directory") continue;
-      const { tree } = await listTree(path, signal);
-      await store.write(path, baseAtTakeover(await store.read(path), tree));
-    }
   }
 
   /** At a takeover without the peer's help: what may be lost, as the age of this host's copy of it. */
@@ -415,12 +262,12 @@ export class Replicator {
   #makeRunners(): ReadonlyMap<DataSetName, SetRunner> {
     const { config, clock } = this.#options;
     const copies: Readonly<Record<DataSetName, CopySet>> = {
-      astdb: (options) => this.#copyAstdb(options),
+      astdb: this.astdb.copy,
       database: (options) => this.#bulkOf((sets) => sets.copyDatabase(options), options.signal),
       // One after the other: rows that were put in place must not be undone by an older whole.
       config: (options) => this.#bulkOf((sets) => sets.copyConfig(options), options.signal),
       hot: (options) => this.#bulkOf((sets) => sets.copyHot(options), options.signal),
-      files: (options) => this.#afterBulk(() => this.#copyFiles(options), options.signal),
+      files: (options) => this.#afterBulk(() => this.files.copy(options), options.signal),
     };
     const runners = DATA_SET_NAMES.filter((set) => this.#isSource(set)).map((set) => {
       const runner = new SetRunner({
@@ -477,15 +324,15 @@ export class Replicator {
     if (!may.ok) {
       if (this.#sourceEpoch === null) return;
       this.#sourceEpoch = null;
-      await this.#filesWatch?.stop();
-      this.#filesWatch = null;
+      await this.files.stopWatching();
       for (const runner of this.#runners.values()) runner.ceaseSource(may.reason);
       return;
     }
     if (may.epoch !== this.#sourceEpoch) await this.#becomeSource(may.epoch);
-    this.#watchAstdb();
+    if (this.astdb.hasChanged()) this.#runners.get("astdb")?.noteChange();
     this.#databaseSets?.watch(may.epoch, this.#loop.signal);
-    this.#watchFiles();
+    const files = this.#runners.get("files");
+    if (files !== undefined) this.files.watch(() => files.noteChange());
     for (const runner of this.#runners.values()) runner.tick();
   }
 
@@ -507,45 +354,6 @@ export class Replicator {
     for (const runner of this.#runners.values()) runner.becomeSource(epoch);
   }
 
-  /** Only the host that sends them watches them. */
-  #watchFiles(): void {
-    const { config, clock, log } = this.#options;
-    const runner = this.#runners.get("files");
-    const { files } = config.replication;
-    if (this.#filesWatch !== null || runner === undefined || files?.onChange !== true) return;
-    this.#filesWatch = new FilesWatch({
-      paths: files.paths,
-      clock,
-      onChange: () => runner.noteChange(),
-      onTrouble: (message) => log("warn", message, { set: "files" }),
-    });
-  }
-
-  #watchAstdb(): void {
-    const { astdb } = this.#options.config.replication;
-    if (astdb === null || !astdb.onChange) return;
-    const signature = astdbSignature(astdb.path);
-    if (signature !== null && signature !== this.#sentSignature) {
-      this.#runners.get("astdb")?.noteChange();
-    }
-  }
-
-  async #copyAstdb({ epoch, signal, onProgress }: Parameters<CopySet>[0]): ReturnType<CopySet> {
-    const options = { epoch, atRest: false, onProgress };
-    const sent = await sendAstdb(this.#astdbContext(signal), options);
-    this.#sentSignature = sent.signature;
-    return sent;
-  }
-
-  async #copyFiles(options: Parameters<CopySet>[0]): ReturnType<CopySet> {
-    const { config, clock } = this.#options;
-    const snapshotWallMs = Math.floor(clock.wallMs());
-    const result = await sendFiles({ ...options, config, clock, transport: this.#transport });
-    const { epoch } = options;
-    const { size, sha256 } = result;
-    return { epoch, origin: config.role, snapshotWallMs, size, sha256 };
-  }
-
   async #bulkOf<T>(work: (sets: DatabaseSets) => Promise<T>, signal: AbortSignal): Promise<T> {
     const sets = this.#databaseSets!;
     return await this.#afterBulk(() => work(sets), signal);
@@ -558,11 +366,6 @@ export class Replicator {
     });
     this.#bulk = mine.catch(() => {}); // Told by its runner.
     return await mine;
-  }
-
-  #astdbContext(signal: AbortSignal): AstdbCopyContext {
-    const { config, stateDir, clock } = this.#options;
-    return { config, stateDir, clock, transport: this.#transport, signal };
   }
 
   #ageMs(state: SetState): number | null {

@@ -120,7 +120,7 @@ Deno.test("Transport tries the next address, and refuses a host key that is not 
   });
 });
 
-Deno.test("Replicator.fetchAstdbIfNewer() gets what the stand-in registered (M4), whatever its clock says", async () => {
+Deno.test("Replicator.astdb.fetchIfNewer() gets what the stand-in registered (M4), whatever its clock says", async () => {
   await withPair("master", async (pair) => {
     const ours = pair.at("shared/astdb.sqlite3");
     const theirs = pair.at("peer/shared/astdb.sqlite3");
@@ -130,23 +130,23 @@ Deno.test("Replicator.fetchAstdbIfNewer() gets what the stand-in registered (M4)
     await Deno.utime(theirs, longAgo, longAgo);
     const replicator = pair.replicator();
     // Before anybody took over, the master's own is the one.
-    assert.equal((await replicator.fetchAstdbIfNewer({ signal })).fetched, false);
+    assert.equal((await replicator.astdb.fetchIfNewer({ signal })).fetched, false);
     await Deno.mkdir(pair.at("peer/state/sets"), { recursive: true });
     await Deno.writeTextFile(
       pair.at("peer/state/sets/astdb.live.json"),
       JSON.stringify({ epoch: 2, installed: null }),
     );
     await pair.setGate({ daemon: pair.peerDaemon("active", 2), refusal: null });
-    const outcome = await replicator.fetchAstdbIfNewer({ signal });
+    const outcome = await replicator.astdb.fetchIfNewer({ signal });
     assert.equal(outcome.fetched, true, outcome.why);
     assert.equal(readRow(ours, "/SIP/Registry/100"), "during");
-    const again = await replicator.fetchAstdbIfNewer({ signal });
+    const again = await replicator.astdb.fetchIfNewer({ signal });
     assert.deepEqual([again.fetched, again.asked], [false, true]);
     putRows(theirs, { "/SIP/Registry/101": "later" });
-    assert.equal((await replicator.fetchAstdbIfNewer({ signal })).fetched, true);
+    assert.equal((await replicator.astdb.fetchIfNewer({ signal })).fetched, true);
     assert.equal(readRow(ours, "/SIP/Registry/101"), "later");
     await pair.powerOff();
-    const silent = await replicator.fetchAstdbIfNewer({ signal });
+    const silent = await replicator.astdb.fetchIfNewer({ signal });
     assert.deepEqual([silent.fetched, silent.asked], [false, false]);
     await replicator.stop();
   });
@@ -169,7 +169,7 @@ Deno.test("an astdb that a power cut rolled back comes back from the peer's copy
     await Deno.writeFile(path, before);
     await Deno.utime(path, written, written);
     const after = pair.replicator();
-    const outcome = await after.fetchAstdbIfNewer({ signal });
+    const outcome = await after.astdb.fetchIfNewer({ signal });
     assert.equal(outcome.fetched, true, outcome.why);
     assert.match(outcome.why, /lost changes/);
     assert.equal(readRow(path, "/SIP/Registry/200"), "acknowledged");
@@ -190,16 +190,16 @@ Deno.test("takeover and hand-back: the astdb goes over, is put in place, and nev
       JSON.stringify({ epoch: 1, installed: null }),
     );
     const replicator = pair.replicator({ mayRead: () => ({ ok: false, reason: "standby" }) });
-    assert.equal((await replicator.installReceivedAstdb({ signal })).installed, false);
-    assert.equal((await replicator.fetchAstdbIfNewer({ signal })).fetched, true);
+    assert.equal((await replicator.astdb.installReceived({ signal })).installed, false);
+    assert.equal((await replicator.astdb.fetchIfNewer({ signal })).fetched, true);
     assert.equal(readRow(ours, "/SIP/Registry/100"), "master");
     // The slave's file is damaged before the takeover: the spool has it.
     await Deno.writeTextFile(ours, "garbage");
-    const installed = await replicator.installReceivedAstdb({ signal });
+    const installed = await replicator.astdb.installReceived({ signal });
     assert.equal(installed.installed, true, installed.why);
     assert.ok(installed.ageMs! >= 0);
     assert.equal(readRow(ours, "/SIP/Registry/100"), "master");
-    assert.equal((await replicator.installReceivedAstdb({ signal })).installed, false);
+    assert.equal((await replicator.astdb.installReceived({ signal })).installed, false);
     // It serves in epoch 2 and registers; what is in the spool must not come over that.
     const serving = pair.replicator({ mayRead: () => ({ ok: true, epoch: 2 }) });
     await pair.setGate({ daemon: null, refusal: null });
@@ -207,11 +207,11 @@ Deno.test("takeover and hand-back: the astdb goes over, is put in place, and nev
     await waitFor(() => serving.status()[0]!.failures > 0, "the first copy was tried");
     putRows(ours, { "/SIP/Registry/100": "slave" });
     await serving.stop();
-    assert.equal((await replicator.installReceivedAstdb({ signal })).installed, false);
+    assert.equal((await replicator.astdb.installReceived({ signal })).installed, false);
     assert.equal(readRow(ours, "/SIP/Registry/100"), "slave");
     // Hand-back: at rest to the master's spool.
     await pair.setGate({ daemon: pair.peerDaemon("rejoining", 2), refusal: null });
-    await replicator.sendAstdbAtRest({ signal, epoch: 2 });
+    await replicator.astdb.sendAtRest({ signal, epoch: 2 });
     const [generation] = await new Spool(pair.at("peer/state"), "astdb").generations();
     assert.equal(readRow(generation!.path, "/SIP/Registry/100"), "slave");
     assert.deepEqual([generation!.header.epoch, generation!.header.origin], [2, "slave"]);

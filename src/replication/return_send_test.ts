@@ -59,7 +59,7 @@ function keptIn(state: string): string {
   return join(state, "kept", only!.name);
 }
 
-Deno.test("Replicator.sendFilesBack() merges against what both had: gained, changed, deleted", async () => {
+Deno.test("Replicator.files.sendBack() merges against what both had: gained, changed, deleted", async () => {
   await withPair("slave", async ({ pair, here, there }) => {
     await write(here, {
       "d/1/INBOX/msg0000.txt": "old",
@@ -70,7 +70,7 @@ Deno.test("Replicator.sendFilesBack() merges against what both had: gained, chan
     });
     await sameOnBoth(here, there);
     const replicator = pair.replicator();
-    await replicator.noteReturnBase({ signal });
+    await replicator.files.noteReturnBase({ signal });
     // Behind the last copy: the master got a message and lost one; the slave got one too.
     await write(there, { "d/1/INBOX/msg0001.txt": "master's", "only there": "m" });
     await Deno.remove(join(there, "d/2/INBOX/msg0000.txt"));
@@ -78,7 +78,7 @@ Deno.test("Replicator.sendFilesBack() merges against what both had: gained, chan
     await write(here, { "d/1/greet.wav": "hello again" });
     await Deno.remove(join(here, "odd/-name with\nline feed é"));
     await lchown(join(here, "d/3/INBOX"), 54321, 54322);
-    const { sentence } = await replicator.sendFilesBack({ signal, epoch: 2 });
+    const { sentence } = await replicator.files.sendBack({ signal, epoch: 2 });
     assert.deepEqual(await contents(there), {
       "d/1/INBOX/msg0000.txt": "old",
       "d/1/INBOX/msg0000.wav": "old sound",
@@ -99,21 +99,21 @@ Deno.test("Replicator.sendFilesBack() merges against what both had: gained, chan
     assert.equal(conflict.path, join(here, "d/1/INBOX/msg0001"));
     assert.match(pair.gateLog(), /note 3 files brought back, 1 deleted/);
     // Once more: nothing is gained since, nothing is done.
-    const again = await replicator.sendFilesBack({ signal, epoch: 2 });
+    const again = await replicator.files.sendBack({ signal, epoch: 2 });
     assert.match(again.sentence, /nothing was gained here/);
     await replicator.stop();
   });
 });
 
-Deno.test("Replicator.sendFilesBack() without a list of before adds, and the newer one has the name", async () => {
+Deno.test("Replicator.files.sendBack() without a list of before adds, and the newer one has the name", async () => {
   await withPair("slave", async ({ pair, here, there }) => {
     const replicator = pair.replicator();
-    assert.deepEqual((await replicator.sendFilesBack({ signal, epoch: 2 })).paths, []);
+    assert.deepEqual((await replicator.files.sendBack({ signal, epoch: 2 })).paths, []);
     await write(here, { "100/new.wav": "slave", "100/both.wav": "slave newer" });
     await write(there, { "100/only.wav": "master", "100/both.wav": "master older" });
     const longAgo = new Date(Date.now() - 60_000);
     await Deno.utime(join(there, "100/both.wav"), longAgo, longAgo);
-    assert.deepEqual((await replicator.sendFilesBack({ signal, epoch: 2 })).paths, [here]);
+    assert.deepEqual((await replicator.files.sendBack({ signal, epoch: 2 })).paths, [here]);
     assert.deepEqual(await contents(there), {
       "100/both.wav": "slave newer",
       "100/new.wav": "slave",
@@ -126,23 +126,23 @@ Deno.test("Replicator.sendFilesBack() without a list of before adds, and the new
   });
 });
 
-Deno.test("Replicator.sendFilesBack() that fails keeps what did not travel, and tries again", async () => {
+Deno.test("Replicator.files.sendBack() that fails keeps what did not travel, and tries again", async () => {
   await withPair("slave", async ({ pair, here, there }) => {
     await write(here, { "1/INBOX/msg0000.txt": "both" });
     await sameOnBoth(here, there);
     const replicator = pair.replicator();
-    await replicator.noteReturnBase({ signal });
+    await replicator.files.noteReturnBase({ signal });
     await write(here, { "1/INBOX/msg0001.txt": "gained" });
     await pair.setGate({ daemon: pair.peerDaemon("active"), refusal: "this node is active" });
     await assert.rejects(
-      replicator.sendFilesBack({ signal, epoch: 2 }),
+      replicator.files.sendBack({ signal, epoch: 2 }),
       /1 files that did not travel are kept in .*-not-returned/,
     );
     const kept = await contents(join(keptIn(pair.at("state")), here));
     assert.deepEqual(kept, { "1/INBOX/msg0001.txt": "gained" });
     assert.deepEqual(await contents(there), { "1/INBOX/msg0000.txt": "both" });
     await pair.setGate({ daemon: pair.peerDaemon("standby"), refusal: null });
-    await replicator.sendFilesBack({ signal, epoch: 2 });
+    await replicator.files.sendBack({ signal, epoch: 2 });
     assert.equal((await contents(there))["1/INBOX/msg0001.txt"], "gained");
     await replicator.stop();
   });

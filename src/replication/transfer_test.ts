@@ -232,7 +232,7 @@ Deno.test("relais receive does not follow a link that another user put on the wa
     await Deno.symlink(pair.at("peer/secret"), pair.at("peer/shared/voice mail"));
     await lchown(pair.at("peer/shared/voice mail"), 12345, 12345);
     await assert.rejects(
-      replicator.sendFilesBack({ signal, epoch: 2 }),
+      replicator.files.sendBack({ signal, epoch: 2 }),
       /exited with 77|symbolic link/,
     );
     assert.deepEqual([...Deno.readDirSync(pair.at("peer/secret"))], []);

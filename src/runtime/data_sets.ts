@@ -7,7 +7,7 @@
 import type { StepResult } from "../core/step.ts";
 import type { StatusDocument } from "../health/types.ts";
 import type { StreamLoss } from "../replication/loss.ts";
-import type { DataSetStatus } from "../replication/replicator.ts";
+import type { DataSetStatus } from "../replication/replicator_types.ts";
 
 /** Milliseconds as people say it: `40 s`, `12 min`, `3 h`. */
 export function formatAge(ms: number): string {
@@ -73,6 +73,7 @@ function makeEntry(
     origin: state.origin,
     lastError: state.lastError,
     lastErrorAt: iso(state.lastErrorWallMs),
+    failuresTotal: sending?.failuresTotal ?? null,
     nextRunInMs: whole(sending?.nextInMs ?? null),
     running: running === null ? null : {
       phase: running.progress.phase,

@@ -180,18 +180,18 @@ export function createStepPerformer(deps: StepDeps): StepPerformer {
         if (replicator === null) return;
         const running = await mustRest("not asked for a newer astdb");
         if (running !== null) return running;
-        const { fetched, why } = await replicator.fetchAstdbIfNewer({ signal });
+        const { fetched, why } = await replicator.astdb.fetchIfNewer({ signal });
         return `${fetched ? "fetched" : "not fetched"}: ${why}`;
       }
       case "install-astdb": {
         if (replicator === null) return;
         // Beside the steps: a takeover waits for no list of files.
-        replicator.noteReturnBase({ signal: AbortSignal.timeout(30 * SECOND) }).catch(
+        replicator.files.noteReturnBase({ signal: AbortSignal.timeout(30 * SECOND) }).catch(
           (error: unknown) => deps.onTrouble(`Cannot list return_paths: ${messageOf(error)}`),
         );
         const running = await mustRest("no astdb installed");
         if (running !== null) return running;
-        const { installed, why } = await replicator.installReceivedAstdb({ signal });
+        const { installed, why } = await replicator.astdb.installReceived({ signal });
         return `${installed ? "installed" : "not installed"}: ${why}`;
       }
       case "ready-database":
@@ -199,7 +199,7 @@ export function createStepPerformer(deps: StepDeps): StepPerformer {
       case "return-database":
         return await replicator?.returnDatabase({ signal, epoch: deps.epoch() });
       case "send-astdb":
-        await replicator?.sendAstdbAtRest({ signal, epoch: deps.epoch() });
+        await replicator?.astdb.sendAtRest({ signal, epoch: deps.epoch() });
         return;
       case "send-files":
         return await sendFilesAndDrain(replicator, { signal, epoch: deps.epoch() });
@@ -251,7 +251,7 @@ async function sendFilesAndDrain(
   replicator: Replicator | null,
   options: { readonly signal: AbortSignal; readonly epoch: number },
 ): Promise<string> {
-  const sent = await replicator?.sendFilesBack(options);
+  const sent = await replicator?.files.sendBack(options);
   const drained = await replicator?.drainStream(options);
   return [sent?.sentence, drained].filter((text) => text !== undefined && text !== "").join("; ");
 }

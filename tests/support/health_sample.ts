@@ -104,6 +104,7 @@ export function sampleStatus(change: Partial<StatusDocument> = {}): StatusDocume
       origin: "master",
       lastError: null,
       lastErrorAt: null,
+      failuresTotal: null,
       nextRunInMs: null,
       running: null,
     }],

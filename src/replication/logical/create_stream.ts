@@ -8,7 +8,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { seedPauseMs } from "./decide.ts";
 import type { StreamLoss } from "../loss.ts";
-import type { ReplicatorOptions } from "../replicator.ts";
+import type { ReplicatorOptions } from "../replicator_types.ts";
 import { sendDatabase } from "../send_database.ts";
 import type { SetSuccess } from "../set_state.ts";
 import { Transport } from "../transport.ts";

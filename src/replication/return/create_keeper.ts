@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ReplicatorOptions } from "../replicator.ts";
+import type { ReplicatorOptions } from "../replicator_types.ts";
 import type { Transport } from "../transport.ts";
 import { ReturnKeeper } from "./return_keeper.ts";
 
