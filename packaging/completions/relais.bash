@@ -82,7 +82,7 @@ _relais() {
       --run-dir) _relais_paths -d; return ;;
     esac
     if [[ $cur == -* ]]; then _relais_words '--run-dir --json --allow-mass-deletion -h --help'
-    else _relais_words 'astdb database files all'
+    else _relais_words 'astdb database config hot files all'
     fi
     ;;
   return)

@@ -53,7 +53,7 @@ complete -c relais -n '__fish_seen_subcommand_from sync' -l run-dir -x -a '(__fi
 complete -c relais -n '__fish_seen_subcommand_from sync' -l json -d 'print progress and result as JSON lines'
 complete -c relais -n '__fish_seen_subcommand_from sync' -l allow-mass-deletion -d 'files: delete on the peer, however many are gone here'
 complete -c relais -n '__fish_seen_subcommand_from sync' -s h -l help -d 'print this help and exit'
-complete -c relais -n '__fish_seen_subcommand_from sync' -a 'astdb database files all'
+complete -c relais -n '__fish_seen_subcommand_from sync' -a 'astdb database config hot files all'
 
 complete -c relais -n __fish_use_subcommand -a return -d 'what the slave'"'"'s database gained: list it, settle conflicts'
 complete -c relais -n '__fish_seen_subcommand_from return' -l run-dir -x -a '(__fish_complete_directories)' -d 'sockets and what ends with the boot'

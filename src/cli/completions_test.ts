@@ -18,7 +18,14 @@ Deno.test("describeProgram() knows every verb of createProgram() with its choice
   const verbs = describeProgram();
   assert.deepEqual(verbs.map(({ name }) => name), program.commands.map((each) => each.name()));
   const sync = verbs.find(({ name }) => name === "sync");
-  assert.deepEqual(sync?.arguments[0]?.values, ["astdb", "database", "files", "all"]);
+  assert.deepEqual(sync?.arguments[0]?.values, [
+    "astdb",
+    "database",
+    "config",
+    "hot",
+    "files",
+    "all",
+  ]);
   const daemon = verbs.find(({ name }) => name === "daemon");
   const values = Object.fromEntries(
     daemon!.options.map((word) => [word.flags.at(-1), word.values]),

@@ -77,7 +77,7 @@ Deno.test("relais ends with 64 and says what is wrong for arguments that it does
     [["swichover"], /unknown command 'swichover'[^]*switchover/],
     [["status", "--colour"], /unknown option '--colour'/],
     [["status", "now"], /too many arguments/],
-    [["sync", "everything"], /Allowed choices are astdb, database, files, all/],
+    [["sync", "everything"], /Allowed choices are astdb, database, config, hot, files, all/],
     [["maintenance"], /missing required argument/],
     [["switchover", "--wait", "soon"], /it is a number of seconds, 0 or more/],
     [["switchover", "--wait=-1"], /it is a number of seconds, 0 or more/],

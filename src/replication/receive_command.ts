@@ -56,6 +56,8 @@ export function parseReceiveCommand(text: string): ReceiveVerb | { readonly refu
       break;
     case "put astdb":
     case "put database":
+    case "put config":
+    case "put hot":
     case "put files":
       if (words.length === 2) return { verb: "put", set: words[1] as DataSetName };
       break;

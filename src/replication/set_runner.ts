@@ -218,9 +218,11 @@ export class SetRunner {
     const work = Promise.resolve().then(() =>
       this.#options.copy({ ...given, signal: abort.signal, onProgress })
     );
-    const done = this.#finish(work, { startedMs, changedBefore }).finally(() => {
-      this.#running = null;
-    });
+    const done = this.#finish(work, { startedMs, changedBefore, asked: given.asked }).finally(
+      () => {
+        this.#running = null;
+      },
+    );
     done.catch(() => {}); // Told through onEnd; copyNow() awaits it too.
     const running: ActiveCopy = {
       done,
@@ -236,12 +238,23 @@ export class SetRunner {
 
   async #finish(
     work: Promise<CopyOutcome>,
-    begin: { readonly startedMs: number; readonly changedBefore: number | null },
+    begin: {
+      readonly startedMs: number;
+      readonly changedBefore: number | null;
+      readonly asked: boolean;
+    },
   ): Promise<SetState> {
     const { clock, states, onEnd } = this.#options;
+    let waiting: string | null = null;
     try {
       const facts = await work;
-      if ("waits" in facts) return states.read(this.set, "sent");
+      if ("waits" in facts) {
+        // Looked at again after the shortest pause.
+        this.#changedAtMs = clock.nowMs();
+        if (begin.asked) waiting = facts.waits;
+        else return states.read(this.set, "sent");
+        throw new Error(`Cannot copy the ${this.set} now as ${facts.waits}`);
+      }
       const durationMs = clock.nowMs() - begin.startedMs;
       this.#failures = 0;
       if ("unchangedWallMs" in facts) {
@@ -257,7 +270,7 @@ export class SetRunner {
       return state;
     } catch (cause) {
       this.#changedAtMs ??= begin.changedBefore;
-      if (this.#running?.ceased === true) throw cause;
+      if (this.#running?.ceased === true || waiting !== null) throw cause;
       this.#failures += 1;
       this.#failuresTotal += 1;
       const why = messageOf(cause);
