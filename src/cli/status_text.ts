@@ -6,6 +6,7 @@
 
 import type { StatusDocument } from "../health/types.ts";
 import { formatAge } from "../runtime/data_sets.ts";
+import { dataSetText } from "./data_set_text.ts";
 
 interface Style {
   good(text: string): string;
@@ -102,16 +103,16 @@ function formatGate(gate: StatusDocument["gate"], style: Style): string[] {
   return [row("gate", `${gate.open ? "open" : "closed"}${missing}`)];
 }
 
-function formatDataSets({ dataSets, node }: StatusDocument, style: Style): string[] {
-  return dataSets
+function formatDataSets({ dataSets, node, verification }: StatusDocument, style: Style): string[] {
+  const rows = dataSets
     .filter(({ direction }) => (direction === "sent") === (node.state === "active"))
-    .map((entry) => {
-      const age = entry.ageMs === null ? "never" : `${formatAge(entry.ageMs)} old`;
-      const size = entry.size === null ? "" : `, ${(entry.size / 1e6).toFixed(1)} MB`;
-      const running = entry.running === null ? "" : `, now: ${entry.running.phase}`;
-      const failed = entry.lastError === null ? "" : style.bad(`, last error: ${entry.lastError}`);
-      return row(`${entry.set} ${entry.direction}`, `${age}${size}${running}${failed}`);
-    });
+    .map((entry) => row(`${entry.set} ${entry.direction}`, dataSetText(entry, style)));
+  if (verification === null) return rows;
+  const { ageMs, result, text, overdue } = verification;
+  const proved = `${result}, ${formatAge(ageMs ?? 0)} ago`;
+  const late = overdue ? style.bad(", overdue: run relais verify") : "";
+  const shown = result === "equal" ? style.good(proved) : style.bad(`${proved}: ${text}`);
+  return [...rows, row("copies verified", `${shown}${late}`)];
 }
 
 function formatConfig({ node }: StatusDocument): string {

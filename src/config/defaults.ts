@@ -97,6 +97,10 @@ export const BOUNDS = {
   astdbEveryMs: { min: 1000, max: 86_400_000 },
   /** A database copy or an rsync run is work for both hosts: not more often than each 10 s. */
   copyEveryMs: { min: 10_000, max: 604_800_000 },
+  /** Thirty days: an alarm that comes later is none. */
+  maxAgeMs: { min: 10_000, max: 2_592_000_000 },
+  /** A check reads all of the database: not more often than each hour. */
+  verifyEveryMs: { min: 3_600_000, max: 7_776_000_000 },
   prefix4: { min: 8, max: 31 },
   prefix6: { min: 16, max: 127 },
 } as const;
@@ -166,4 +170,9 @@ export const REPLICATION_DEFAULTS = {
   /** Opens the local socket by peer authentication. */
   databaseOsUser: "postgres",
   filesEvery: "1h",
+  /** Copies that must have failed, one after the other, before the age of the last good one is an alarm. */
+  maxAgePeriods: 3,
+  /** No alarm earlier than this, however often a set is copied: a restart of the peer takes minutes. */
+  maxAgeLeast: "10m",
+  verifyEvery: "7d",
 } as const;

@@ -6,7 +6,7 @@
 
 import { parseDatabaseUrl } from "./database_url.ts";
 import { REPLICATION_DEFAULTS as DEFAULTS, TRANSPORT_DEFAULTS } from "./defaults.ts";
-import { parseDuration, readTable } from "./fields.ts";
+import { formatDuration, parseDuration, readTable } from "./fields.ts";
 import type { IssueList } from "./issues.ts";
 import type { ProductPreset } from "./presets.ts";
 import {
@@ -15,6 +15,7 @@ import {
   FILES_SHAPE,
   REPLICATION_SHAPE,
   SSH_SHAPE,
+  VERIFY_SHAPE,
 } from "./schema.ts";
 import type {
   AstdbConfig,
@@ -42,7 +43,28 @@ export function readReplication(
     astdb: read(typed.astdb, (value) => readAstdb(value, preset, issues)),
     database: read(typed.database, (value) => readDatabase(value, preset, issues)),
     files: read(typed.files, (value) => readFiles(value, preset, issues)),
+    verify: readVerify(typed.verify, issues),
   };
+}
+
+function readVerify(section: unknown, issues: IssueList): { readonly everyMs: number | null } {
+  const { every } = readTable(VERIFY_SHAPE, section ?? {}, "replication.verify", issues);
+  return { everyMs: every === undefined ? durationOf(DEFAULTS.verifyEvery) : every };
+}
+
+/** The age at which a copy is an alarm: typed, or some periods. */
+function maxAgeOf(
+  set: string,
+  typed: { readonly max_age?: number | undefined },
+  { everyMs, issues }: { readonly everyMs: number; readonly issues: IssueList },
+): number {
+  const least = durationOf(DEFAULTS.maxAgeLeast);
+  const maxAgeMs = typed.max_age ?? Math.max(DEFAULTS.maxAgePeriods * everyMs, least);
+  if (maxAgeMs <= everyMs) {
+    const rule = `must be longer than every (${formatDuration(everyMs)}), or each copy is an alarm`;
+    issues.add(`replication.${set}.max_age`, rule, formatDuration(maxAgeMs));
+  }
+  return maxAgeMs;
 }
 
 function readTransport(section: unknown, issues: IssueList): TransportConfig {
@@ -62,6 +84,7 @@ function readAstdb(
 ): AstdbConfig | null {
   const typed = readTable(ASTDB_SHAPE, section, "replication.astdb", issues);
   if (typed.enabled === false) return null;
+  const everyMs = typed.every ?? durationOf(DEFAULTS.astdbEvery);
   const path = typed.path ?? preset?.astdbPath;
   if (path === undefined) {
     const rule = 'must be the path of the astdb, e.g. "/var/lib/asterisk/astdb.sqlite3"';
@@ -69,7 +92,8 @@ function readAstdb(
   }
   return {
     path: path ?? "",
-    everyMs: typed.every ?? durationOf(DEFAULTS.astdbEvery),
+    everyMs,
+    maxAgeMs: maxAgeOf("astdb", typed, { everyMs, issues }),
     onChange: typed.on_change ?? DEFAULTS.astdbOnChange,
   };
 }
@@ -81,6 +105,7 @@ function readDatabase(
 ): DatabaseConfig | null {
   const typed = readTable(DATABASE_SHAPE, section, "replication.database", issues);
   if (typed.enabled === false) return null;
+  const everyMs = typed.every ?? durationOf(DEFAULTS.databaseEvery);
   const url = typed.url ?? preset?.databaseUrl;
   const parsed = url === undefined
     ? { error: 'must be a URL such as "postgresql:///asterisk"' }
@@ -91,7 +116,8 @@ function readDatabase(
     url: url ?? "",
     ...place,
     osUser: typed.os_user ?? DEFAULTS.databaseOsUser,
-    everyMs: typed.every ?? durationOf(DEFAULTS.databaseEvery),
+    everyMs,
+    maxAgeMs: maxAgeOf("database", typed, { everyMs, issues }),
     localTables: typed.local_tables ?? preset?.localTables ?? [],
     excludeTableData: typed.exclude_table_data ?? preset?.excludeTableData ?? [],
   };
@@ -104,6 +130,7 @@ function readFiles(
 ): FilesConfig | null {
   const typed = readTable(FILES_SHAPE, section, "replication.files", issues);
   if (typed.enabled === false) return null;
+  const everyMs = typed.every ?? durationOf(DEFAULTS.filesEvery);
   const paths = typed.paths ?? preset?.paths ?? [];
   const returnPaths = typed.return_paths ?? preset?.returnPaths ?? [];
   if (paths.length === 0 && returnPaths.length === 0) {
@@ -117,7 +144,8 @@ function readFiles(
     }
   }
   return {
-    everyMs: typed.every ?? durationOf(DEFAULTS.filesEvery),
+    everyMs,
+    maxAgeMs: maxAgeOf("files", typed, { everyMs, issues }),
     paths,
     pathsFromPreset: typed.paths === undefined,
     excludes: typed.excludes ?? preset?.excludes ?? [],

@@ -133,6 +133,8 @@ export interface TransportConfig {
 export interface AstdbConfig {
   readonly path: string;
   readonly everyMs: number;
+  /** A last good copy that is older is an alarm; absent: never. */
+  readonly maxAgeMs?: number;
   readonly onChange: boolean;
 }
 
@@ -149,6 +151,8 @@ export interface DatabaseConfig {
   /** System user whose peer authentication opens the local socket. */
   readonly osUser: string;
   readonly everyMs: number;
+  /** A last good copy that is older is an alarm; absent: never. */
+  readonly maxAgeMs?: number;
   /** Tables (`schema.table` or `table`) that stay each host's own across a copy. */
   readonly localTables: readonly string[];
   /** Tables whose rows are not copied (history). Patterns as in `pg_dump --exclude-table-data`. */
@@ -158,6 +162,8 @@ export interface DatabaseConfig {
 /** `[replication.files]`. */
 export interface FilesConfig {
   readonly everyMs: number;
+  /** A last good copy that is older is an alarm; absent: never. */
+  readonly maxAgeMs?: number;
   readonly paths: readonly string[];
   /** The paths are the preset's, not the operator's: those that a host does not have are skipped there. */
   readonly pathsFromPreset: boolean;
@@ -171,6 +177,8 @@ export interface ReplicationConfig {
   readonly astdb: AstdbConfig | null;
   readonly database: DatabaseConfig | null;
   readonly files: FilesConfig | null;
+  /** How often the standby proves its copies by itself; null: never; absent: not scheduled. */
+  readonly verify?: { readonly everyMs: number | null };
 }
 
 /** The whole of `/etc/relais/relais.toml`. */

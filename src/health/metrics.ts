@@ -32,6 +32,7 @@ export function renderMetrics(status: StatusDocument): string {
     ...linkMetrics(status),
     ...vipMetrics(status),
     ...dataSetMetrics(status),
+    ...verificationMetrics(status),
     ...counterMetrics(status),
   ];
   return metrics.map(renderMetric).join("");
@@ -197,7 +198,55 @@ function dataSetMetrics({ dataSets }: StatusDocument): Metric[] {
     ),
     gauge("data_set_failing", "1 if the last copy failed.", of((d) => d.lastError !== null)),
     gauge("data_set_running", "1 while a copy runs.", of((d) => d.running !== null)),
+    gauge(
+      "data_set_snapshot_timestamp_seconds",
+      "When the last good copy was read, on the clock of the host that it came from.",
+      of((d) => unixSeconds(d.snapshot)),
+    ),
+    gauge(
+      "data_set_last_success_timestamp_seconds",
+      "When the last good copy ended, on the clock of this host.",
+      of((d) => unixSeconds(d.lastSuccessAt)),
+    ),
+    gauge("data_set_epoch", "Epoch of the last good copy.", of((d) => d.epoch)),
+    gauge(
+      "data_set_rate_bytes_per_second",
+      "Size of the last good copy by its duration.",
+      of((d) => d.bytesPerSecond),
+    ),
+    gauge("data_set_next_run_seconds", "Until the next copy.", of((d) => seconds(d.nextRunInMs))),
+    gauge(
+      "data_set_max_age_seconds",
+      "The age at which a copy is an alarm.",
+      of((d) => seconds(d.maxAgeMs)),
+    ),
+    gauge("data_set_too_old", "1 if the copy is older than it may be.", of((d) => d.tooOld)),
+    counter("copies", "Copies that went well.", of((d) => d.successes)),
+    counter("copy_failures", "Copies that failed.", of((d) => d.failures)),
   ];
+}
+
+function verificationMetrics({ verification }: StatusDocument): Metric[] {
+  if (verification === null) return [];
+  const { ageMs, result, overdue, durationMs } = verification;
+  return [
+    gauge("verify_age_seconds", "Since the copies here were last proved.", [
+      [{}, seconds(ageMs)],
+    ]),
+    gauge("verify_duration_seconds", "How long that took.", [[{}, seconds(durationMs)]]),
+    gauge(
+      "verify_result",
+      "1 for what the last proof found.",
+      (["equal", "different", "unchecked"] as const).map((
+        each,
+      ) => [{ result: each }, each === result]),
+    ),
+    gauge("verify_overdue", "1 if it should have been done again by now.", [[{}, overdue]]),
+  ];
+}
+
+function unixSeconds(iso: string | null): number | null {
+  return iso === null ? null : Date.parse(iso) / 1000;
 }
 
 function counterMetrics({ counters }: StatusDocument): Metric[] {

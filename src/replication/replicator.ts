@@ -62,6 +62,8 @@ export interface DataSetStatus {
   readonly nextInMs: number | null;
   /** Failures to send since the last success. */
   readonly failures: number;
+  /** An older last good copy is an alarm; null: no age is. */
+  readonly maxAgeMs: number | null;
 }
 
 /** Settings of {@linkcode Replicator}. */
@@ -194,6 +196,7 @@ export class Replicator {
           { progress: running.progress, forMs: clock.nowMs() - running.startedMs },
         nextInMs: nextMs === null ? null : Math.max(0, nextMs - clock.nowMs()),
         failures: runner?.failures ?? 0,
+        maxAgeMs: config.replication[set]?.maxAgeMs ?? null,
       };
     });
   }

@@ -34,10 +34,13 @@ export interface SetState {
   /** Why the last attempt failed; null when it succeeded. */
   readonly lastError: string | null;
   readonly lastErrorWallMs: number | null;
+  /** Copies that went well and copies that failed, since this host knows the set; they only grow. */
+  readonly successes: number;
+  readonly failures: number;
 }
 
 const nullableNumber = z.number().nullable();
-const setStateSchema: z.ZodType<SetState> = z.object({
+const setStateSchema: z.ZodType<SetState, unknown> = z.object({
   set: z.enum(DATA_SET_NAMES),
   direction: z.enum(["sent", "received"]),
   snapshotWallMs: nullableNumber,
@@ -49,6 +52,9 @@ const setStateSchema: z.ZodType<SetState> = z.object({
   lastSuccessWallMs: nullableNumber,
   lastError: z.string().nullable(),
   lastErrorWallMs: nullableNumber,
+  // Absent from files of earlier versions.
+  successes: z.number().int().min(0).default(0),
+  failures: z.number().int().min(0).default(0),
 });
 
 /** The state of a set that was never copied. */
@@ -65,6 +71,8 @@ export function emptySetState(set: DataSetName, direction: SetDirection): SetSta
     lastSuccessWallMs: null,
     lastError: null,
     lastErrorWallMs: null,
+    successes: 0,
+    failures: 0,
   };
 }
 
@@ -111,10 +119,13 @@ export class SetStates {
     success: SetSuccess,
     wallMs: number,
   ): Promise<SetState> {
+    const { successes, failures } = this.read(set, direction);
     return await this.#write({
       ...emptySetState(set, direction),
       ...success,
       lastSuccessWallMs: wallMs,
+      successes: successes + 1,
+      failures,
     });
   }
 
@@ -130,6 +141,7 @@ export class SetStates {
       ...before,
       lastError: error.slice(0, 4000),
       lastErrorWallMs: wallMs,
+      failures: before.failures + 1,
     });
   }
 

@@ -14,6 +14,7 @@ import { messageOf } from "../os/errors.ts";
 import { getLog } from "../os/log.ts";
 import { hasServed, isAdoptable } from "./adoption.ts";
 import { Alerts } from "./alerts.ts";
+import { CopyWatch } from "./copy_watch.ts";
 import { noCounters } from "./counters.ts";
 import { createGoalRunner } from "./create_goal_runner.ts";
 import { GateKeeper } from "./gate_keeper.ts";
@@ -59,6 +60,7 @@ export class Node {
   readonly #observer: Observer;
   readonly #memory: MemoryKeeper;
   readonly #recorder: Recorder;
+  readonly #copies: CopyWatch;
   readonly #runner: GoalRunner;
   readonly #performer: Performer;
   readonly #done = Promise.withResolvers<void>();
@@ -102,6 +104,10 @@ export class Node {
     this.#observer = this.#makeObserver();
     this.loop = this.#makeLoop();
     this.reporter = this.#makeReporter();
+    this.#copies = new CopyWatch({
+      dataSets: () => this.reporter.dataSets,
+      tell: (rule, text) => this.#recorder.note(rule, text),
+    });
   }
 
   /** Resolves when the node has left for good. */
@@ -415,6 +421,7 @@ export class Node {
     this.#services.watch(name === "active");
     this.#idle.pace(now, name === "active" && peerReadySince !== null);
     this.#isolation.pace(result, now);
+    this.#copies.pace(now);
     this.#options.beat.turn(now);
     this.#options.onTurn(`${name}: ${why}`);
   }

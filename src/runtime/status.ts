@@ -41,6 +41,7 @@ export interface StatusInput {
   readonly gate: GateState;
   readonly shield: ShieldUp | null;
   readonly dataSets: StatusDocument["dataSets"];
+  readonly verification: StatusDocument["verification"];
   readonly goal: GoalInProgress | null;
   readonly history: readonly HistoryEntry[];
   readonly alerts: readonly string[];
@@ -123,6 +124,7 @@ export function makeStatus(input: StatusInput): StatusDocument {
     gate: makeGate(input.gate),
     shield: makeShield(input),
     dataSets: input.dataSets,
+    verification: input.verification,
     goal: input.goal === null ? null : {
       name: input.goal.goal,
       step: input.goal.step,

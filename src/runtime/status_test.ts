@@ -57,6 +57,7 @@ function input(
     gate: { installed: ["asterisk.service"], missing: [], open: true, flag: "/run/relais/serving" },
     shield: null,
     dataSets: sampleStatus().dataSets,
+    verification: sampleStatus().verification,
     goal: null,
     history: [],
     alerts: [],
