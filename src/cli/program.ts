@@ -13,6 +13,7 @@ import { controlSocket, DEFAULT_PATHS, type Paths } from "../runtime/paths.ts";
 import { ControlClient } from "./control_client.ts";
 import type { DaemonHandle } from "./daemon.ts";
 import { EXIT } from "./exit_codes.ts";
+import { addProofVerbs } from "./program_proof.ts";
 import { report } from "./report.ts";
 import { version } from "./version.ts";
 
@@ -72,6 +73,7 @@ export function createProgram(handle: DaemonHandle, choose: (run: Run) => void):
   addClientVerbs(program, client, choose);
   addSetupVerbs(program, handle, choose);
   addLocalVerbs(program, choose);
+  addProofVerbs(program, handle, choose);
   return program;
 }
 

@@ -21,6 +21,7 @@ const VERBS = [
   "keygen",
   "cleanup",
   "version",
+  "verify",
 ];
 
 /** The program itself, as a process of its own. */

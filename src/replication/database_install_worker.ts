@@ -24,6 +24,7 @@ import { applyProperties } from "./database_properties.ts";
 import { newDatabaseName, oldDatabaseName } from "./database_protocol.ts";
 import type { Inspection, InstallFacts, WorkerOperations } from "./database_protocol.ts";
 import { schemaFingerprint } from "./database_schema.ts";
+import { DATABASE_OID } from "./database_verify_worker.ts";
 import { MAINTENANCE_DATABASE, openSession, withSession } from "./database_session.ts";
 import type { Session } from "./database_session.ts";
 import { cleanUpDatabases, createDatabase, dropDatabase, swapDatabases } from "./database_swap.ts";
@@ -124,6 +125,7 @@ export class InstallWorker {
         (await userTables(query)).filter((table) => !left.has(table.name)),
       ),
       largeObjects: await countLargeObjects(query),
+      databaseOid: Number(await scalar(query, DATABASE_OID)),
       schema: await schemaFingerprint(query),
     }));
   }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Manifest } from "./database_manifest.ts";
 import type { OnProgress, SetDetail } from "./set_header.ts";
 
 /** A dump in progress. */
@@ -28,6 +29,12 @@ export interface DatabaseDumpOptions {
   readonly onProgress: OnProgress;
 }
 
+/** What a restored database was proved against; its number stays when it is renamed. */
+export interface DatabaseProof {
+  readonly manifest: Manifest;
+  readonly databaseOid: number;
+}
+
 /** Options of {@linkcode DatabaseSource.install}. */
 export interface DatabaseInstallOptions {
   /** Absolute path of the received payload: whole, its digest checked. Not to be modified or moved. */
@@ -41,6 +48,8 @@ export interface DatabaseInstallOptions {
    * swap. Rejects when it may not: the standby database must then stay as it was.
    */
   readonly confirm: () => Promise<void>;
+  /** The new database is equal to its source; awaited before the swap. What it rejects with ends the copy. */
+  readonly onProved?: (proof: DatabaseProof) => Promise<void>;
 }
 
 /** What `database.ts` gives. */

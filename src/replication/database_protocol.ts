@@ -6,7 +6,12 @@
  * @module
  */
 
-import type { DatabaseLocale, DatabaseProperties, Manifest } from "./database_manifest.ts";
+import type {
+  DatabaseLocale,
+  DatabaseProperties,
+  Manifest,
+  TableSum,
+} from "./database_manifest.ts";
 import type { DatabaseAddress } from "./database_connection.ts";
 import type { DatabaseRights } from "./host_facts.ts";
 
@@ -34,7 +39,20 @@ export interface InstallFacts {
 }
 
 /** What was found in a restored database. */
-export type Inspection = Pick<Manifest, "rows" | "largeObjects" | "schema">;
+export type Inspection = Pick<Manifest, "rows" | "largeObjects" | "schema"> & {
+  /** What the database keeps when it is renamed. */
+  readonly databaseOid?: number;
+};
+
+/** What was found in the live database by a proof. */
+export interface LiveFacts extends Inspection {
+  readonly databaseOid: number;
+  readonly serverVersionNum: number;
+  /** In the order asked for; null: there is no such table or key. */
+  readonly sums: readonly (Pick<TableSum, "rows" | "sum"> | null)[];
+  /** Tables that no copy of the configuration alone changes (history). */
+  readonly history: readonly string[];
+}
 
 /** Change signatures: equal ones mean that nothing was changed in between. */
 export interface Signatures {
@@ -55,6 +73,11 @@ export interface WorkerOperations {
   "dump-release": { readonly args: Record<never, never>; readonly result: null };
   /** Looks at version, rights and room; takes no lock and changes nothing. */
   "rights": { readonly args: Record<never, never>; readonly result: DatabaseRights };
+  /** Reads the live database as a whole, in one read-only transaction; changes nothing. */
+  "verify-live": {
+    readonly args: { readonly excluded: readonly string[]; readonly sums: readonly TableSum[] };
+    readonly result: LiveFacts;
+  };
   "signatures": { readonly args: TableSelection; readonly result: Signatures };
   /** Takes the lock of installations and looks round. */
   "install-facts": {

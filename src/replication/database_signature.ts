@@ -14,7 +14,7 @@ import type { Signatures, TableSelection } from "./database_protocol.ts";
 import { schemaFingerprint } from "./database_schema.ts";
 
 /** Tables that change with calls and with the logins of agents: no configuration. */
-const HISTORY = [
+export const HISTORY = [
   "cel",
   "queue_log",
   "call_log",

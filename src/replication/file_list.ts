@@ -57,6 +57,48 @@ export async function listFiles(
   return listing.end();
 }
 
+/** A regular file below a declared path. */
+export interface ListedFile {
+  /** Absolute. */
+  readonly path: string;
+  readonly size: number;
+  /** Whole seconds, in ms. */
+  readonly changedWallMs: number;
+  /** As `ls` writes it: `-rw-r--r--`. */
+  readonly mode: string;
+}
+
+/**
+ * Tells of every regular file below `paths` that is not excluded; missing paths count as empty.
+ *
+ * @throws {ToolMissingError} without rsync; an Error when rsync can't read something
+ */
+export async function forEachFile(
+  paths: readonly string[],
+  files: Pick<FilesConfig, "excludes">,
+  signal: AbortSignal,
+  onFile: (file: ListedFile) => void,
+): Promise<void> {
+  for (const path of paths) {
+    const kind = await pathKind(path);
+    if (kind === "missing") continue;
+    const isDirectory = kind === "directory";
+    await listOne(rsyncListCommand({ path, isDirectory, excludes: files.excludes }), {
+      onLine: (line) => {
+        const [, mode = "", size = "", time = "", name = ""] = LINE.exec(line) ?? [];
+        if (!mode.startsWith("-")) return;
+        onFile({
+          path: isDirectory ? `${path}/${name}` : path,
+          size: Number(size.replaceAll(",", "")),
+          changedWallMs: Date.parse(`${time.replaceAll("/", "-").replace(" ", "T")}Z`),
+          mode,
+        });
+      },
+      signal,
+    });
+  }
+}
+
 class Listing {
   readonly #hash: Hash = createHash("sha256");
   #files = 0;

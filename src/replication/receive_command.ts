@@ -6,6 +6,7 @@
 
 import type { DataSetName, Role } from "../core/types.ts";
 import { FACTS_NONCE } from "./host_facts.ts";
+import { SAMPLE_SEED } from "./verify/file_sample.ts";
 
 /** A verb of `relais receive`. */
 export type ReceiveVerb =
@@ -14,6 +15,8 @@ export type ReceiveVerb =
   | { readonly verb: "facts"; readonly nonce: string }
   | { readonly verb: "put"; readonly set: DataSetName }
   | { readonly verb: "get"; readonly set: "astdb" }
+  /** `count` files of the declared ones, chosen by `seed`, with their digests. */
+  | { readonly verb: "file-sums"; readonly seed: string; readonly count: number }
   | {
     readonly verb: "rsync";
     readonly epoch: number;
@@ -25,7 +28,7 @@ export type ReceiveVerb =
   };
 
 const SENTENCE =
-  "a peer may ask for: hello, facts, put astdb|database|files, get astdb, and rsync as relais runs it";
+  "a peer may ask for: hello, facts, put astdb|database|files, get astdb, file-sums, and rsync as relais runs it";
 const MAX_COMMAND_LENGTH = 8192;
 
 /** Facts that the sender writes in front of rsync's own words. */
@@ -59,10 +62,17 @@ export function parseReceiveCommand(text: string): ReceiveVerb | { readonly refu
       if (words.length === 2) return { verb: "get", set: "astdb" };
       break;
     default:
+      if (words[0] === "file-sums") return parseFileSums(words) ?? refuse(`"${printable(text)}"`);
       if (words[0] === "facts") return parseFacts(words) ?? refuse(`"${printable(text)}"`);
       if (words[0] === "rsync") return parseRsync(words) ?? refuse(`"${printable(text)}"`);
   }
   return refuse(`"${printable(text)}"`);
+}
+
+function parseFileSums(words: readonly string[]): ReceiveVerb | null {
+  const [, seed = "", count = ""] = words;
+  const isGood = words.length === 3 && SAMPLE_SEED.test(seed) && /^[1-9][0-9]{0,2}$/.test(count);
+  return isGood ? { verb: "file-sums", seed, count: Number(count) } : null;
 }
 
 function parseFacts(words: readonly string[]): ReceiveVerb | null {

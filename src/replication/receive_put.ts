@@ -9,6 +9,7 @@ import type { DataSetName } from "../core/types.ts";
 import { messageOf } from "../os/errors.ts";
 import { detectFormat, findCorruption } from "./astdb_format.ts";
 import { MAX_ASTDB_BYTES } from "./astdb_read.ts";
+import { keepDatabaseRecord } from "./verify/database_record.ts";
 import { listFiles } from "./file_list.ts";
 import { askGate, RefusedError, underPermission } from "./receive_gate.ts";
 import { underLock } from "./receive_lock.ts";
@@ -143,6 +144,7 @@ async function take(
     signal,
     onProgress,
     confirm: () => askGate(context.gate, "confirm", header),
+    onProved: (proof) => keepDatabaseRecord(stateDir, header, proof),
   });
   return { ...trailer, detail };
 }

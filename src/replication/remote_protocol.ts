@@ -11,6 +11,7 @@ import type { Role, StateName } from "../core/types.ts";
 import type { AstdbStamp } from "./astdb_newer.ts";
 import { type FactsAnswer, factsSchema } from "./host_facts.ts";
 import type { SetDetail, SetProgress } from "./set_header.ts";
+import { type FileSums, fileSumsSchema } from "./verify/file_sample.ts";
 
 /** Exit status of `relais receive` (sysexits.h where it has a word for it). */
 export const RECEIVE_EXIT = {
@@ -106,9 +107,17 @@ export type RemoteLine =
   | { readonly ok: false; readonly kind: "refused" | "failed" | "badData"; readonly reason: string }
   | ({ readonly ok: true } & PutResult)
   | FactsAnswer
+  | FileSums
   | Hello;
 
-const lineSchema = z.union([progressLine, failureLine, helloSchema, factsSchema, putLine]);
+const lineSchema = z.union([
+  progressLine,
+  failureLine,
+  helloSchema,
+  factsSchema,
+  fileSumsSchema,
+  putLine,
+]);
 
 /**
  * Parses one line.

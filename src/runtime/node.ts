@@ -36,6 +36,7 @@ import { busyWith, mountsAfterReload } from "./reload_node.ts";
 import { Reporter } from "./reporter.ts";
 import { ServicesWatch } from "./services_watch.ts";
 import { isServing } from "./status.ts";
+import { VerifySchedule } from "./verify_schedule.ts";
 import { VipKeeper } from "./vip_keeper.ts";
 
 const log = getLog("node");
@@ -61,6 +62,7 @@ export class Node {
   readonly #memory: MemoryKeeper;
   readonly #recorder: Recorder;
   readonly #copies: CopyWatch;
+  readonly #verify: VerifySchedule;
   readonly #runner: GoalRunner;
   readonly #performer: Performer;
   readonly #done = Promise.withResolvers<void>();
@@ -106,6 +108,13 @@ export class Node {
     this.reporter = this.#makeReporter();
     this.#copies = new CopyWatch({
       dataSets: () => this.reporter.dataSets,
+      tell: (rule, text) => this.#recorder.note(rule, text),
+    });
+    this.#verify = new VerifySchedule({
+      clock,
+      everyMs: config.replication.verify?.everyMs ?? null,
+      paths: options.paths ?? null,
+      last: () => this.reporter.verification({ maxAgeMs: 0 }),
       tell: (rule, text) => this.#recorder.note(rule, text),
     });
   }
@@ -422,6 +431,7 @@ export class Node {
     this.#idle.pace(now, name === "active" && peerReadySince !== null);
     this.#isolation.pace(result, now);
     this.#copies.pace(now);
+    this.#verify.pace(now, name === "standby" && this.#options.config.role === "slave");
     this.#options.beat.turn(now);
     this.#options.onTurn(`${name}: ${why}`);
   }
@@ -429,6 +439,7 @@ export class Node {
   /** Nothing is decided any more; who waits for a turn gets a timer. */
   #stopTurning(): void {
     this.loop.stop();
+    this.#verify.close();
     this.#options.beat.release();
   }
 
