@@ -69,7 +69,8 @@ export interface ListedFile {
 }
 
 /**
- * Tells of every regular file below `paths` that is not excluded; missing paths count as empty.
+ * Tells of every regular file below `paths` that is not excluded and whose name is UTF-8; missing paths
+ * count as empty.
  *
  * @throws {ToolMissingError} without rsync; an Error when rsync can't read something
  */
@@ -86,9 +87,10 @@ export async function forEachFile(
     await listOne(rsyncListCommand({ path, isDirectory, excludes: files.excludes }), {
       onLine: (line) => {
         const [, mode = "", size = "", time = "", name = ""] = LINE.exec(line) ?? [];
-        if (!mode.startsWith("-")) return;
+        const plain = plainName(name);
+        if (!mode.startsWith("-") || plain === null) return;
         onFile({
-          path: isDirectory ? `${path}/${name}` : path,
+          path: isDirectory ? `${path}/${plain}` : path,
           size: Number(size.replaceAll(",", "")),
           changedWallMs: Date.parse(`${time.replaceAll("/", "-").replace(" ", "T")}Z`),
           mode,
@@ -96,6 +98,21 @@ export async function forEachFile(
       },
       signal,
     });
+  }
+}
+
+/** Undoes what rsync writes in place of bytes that are not printable ASCII; null: it is no UTF-8. */
+function plainName(name: string): string | null {
+  if (!name.includes("\\#")) return name;
+  const latin = name.replaceAll(
+    /\\#([0-3][0-7]{2})/g,
+    (_, octal: string) => String.fromCharCode(parseInt(octal, 8)),
+  );
+  const bytes = Uint8Array.from(latin, (char) => char.charCodeAt(0));
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return null;
   }
 }
 

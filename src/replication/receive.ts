@@ -24,7 +24,8 @@ import {
   type RemoteLine,
 } from "./remote_protocol.ts";
 import { SetStates } from "./set_state.ts";
-import { type FileSums, sampleFiles } from "./verify/file_sample.ts";
+import { sampleFiles } from "./verify/file_sample.ts";
+import type { FileSums } from "./verify/file_sums_protocol.ts";
 import { SetStreamError, writeSetStream } from "./stream.ts";
 
 /** What `relais receive` works with. */

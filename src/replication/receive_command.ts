@@ -6,7 +6,7 @@
 
 import type { DataSetName, Role } from "../core/types.ts";
 import { FACTS_NONCE } from "./host_facts.ts";
-import { SAMPLE_SEED } from "./verify/file_sample.ts";
+import { SAMPLE_SEED } from "./verify/file_sums_protocol.ts";
 
 /** A verb of `relais receive`. */
 export type ReceiveVerb =

@@ -11,7 +11,7 @@ import type { Role, StateName } from "../core/types.ts";
 import type { AstdbStamp } from "./astdb_newer.ts";
 import { type FactsAnswer, factsSchema } from "./host_facts.ts";
 import type { SetDetail, SetProgress } from "./set_header.ts";
-import { type FileSums, fileSumsSchema } from "./verify/file_sample.ts";
+import { type FileSums, fileSumsSchema } from "./verify/file_sums_protocol.ts";
 
 /** Exit status of `relais receive` (sysexits.h where it has a word for it). */
 export const RECEIVE_EXIT = {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { SampledFile } from "./file_sample.ts";
+import type { SampledFile } from "./file_sums_protocol.ts";
 import type { ProofFinding } from "./finding.ts";
 
 /** Most files that a sentence names. */

@@ -17,9 +17,10 @@ import { compareFiles, type OwnFile } from "./compare_files.ts";
 import { databaseRecords } from "./database_record.ts";
 import { forEachFile } from "../file_list.ts";
 import { withoutSlash } from "../rsync_arguments.ts";
-import { MAX_SAMPLE } from "./file_sample.ts";
+import { digestOf } from "./file_digest.ts";
+import { MAX_SAMPLE } from "./file_sums_protocol.ts";
 import type { ProofFinding } from "./finding.ts";
-import { digestOf, proveSpool } from "./spool_proof.ts";
+import { proveSpool } from "./spool_proof.ts";
 
 /** Longest time of the parts, in ms. */
 const DATABASE_MS = 30 * 60_000;

@@ -5,7 +5,6 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { z } from "zod";
 import type { DataSetName } from "../../core/types.ts";
@@ -13,6 +12,7 @@ import { messageOf } from "../../os/errors.ts";
 import { inspectAstdb } from "../receive_put.ts";
 import { setHeaderSchema, setTrailerSchema } from "../set_header.ts";
 import { Spool } from "../spool.ts";
+import { digestOf } from "./file_digest.ts";
 import type { ProofFinding } from "./finding.ts";
 
 const sidecarSchema = z.object({ header: setHeaderSchema, trailer: setTrailerSchema });
@@ -60,20 +60,6 @@ async function findFault(path: string, set: DataSetName): Promise<string | null>
   if (sha256 !== sidecar.trailer.sha256) return "has another digest than when it was received";
   if (set !== "astdb") return null;
   return await inspectAstdb(path).then(() => null, messageOf);
-}
-
-/** Hex SHA-256 and size of a file, read in pieces. */
-export async function digestOf(
-  path: string,
-): Promise<{ readonly sha256: string; readonly size: number }> {
-  const file = await Deno.open(path, { read: true });
-  const hash = createHash("sha256");
-  let size = 0;
-  for await (const chunk of file.readable) {
-    hash.update(chunk);
-    size += chunk.length;
-  }
-  return { sha256: hash.digest("hex"), size };
 }
 
 async function sidecars(directory: string): Promise<readonly string[]> {
