@@ -30,6 +30,21 @@ export function addProofVerbs(
         })
       )
     );
+  placed(
+    program,
+    "drill",
+    "check, step by step, what a takeover would do here, and what it would lose",
+  )
+    .addOption(new Option("--dry-run", "only look (the only way)").makeOptionMandatory())
+    .option("--json", "print the steps as JSON")
+    .action((options) =>
+      choose(async () =>
+        (await import("./drill.ts")).drill({
+          paths: { ...DEFAULT_PATHS, ...pathsOf(options) },
+          json: !!options.json,
+        })
+      )
+    );
 }
 
 interface PathOptions {

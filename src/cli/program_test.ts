@@ -22,6 +22,7 @@ const VERBS = [
   "cleanup",
   "version",
   "verify",
+  "drill",
 ];
 
 /** The program itself, as a process of its own. */
