@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { sampleStatus } from "../../tests/support/health_sample.ts";
+import type { StatusDocument } from "../health/types.ts";
 import { systemClock } from "../os/clock.ts";
 import { DEFAULT_PATHS } from "./paths.ts";
 import { VerifySchedule } from "./verify_schedule.ts";
@@ -7,9 +8,24 @@ import { VerifySchedule } from "./verify_schedule.ts";
 const DAY = 86_400_000;
 const HOUR = 3_600_000;
 
-function schedule(everyMs: number | null) {
+interface Scheduled {
+  /** Lets the schedule look at that time; answers how many proofs were started so far. */
+  readonly at: (now: number, standsBy?: boolean) => Promise<number>;
+  readonly state: {
+    last: StatusDocument["verification"];
+    proofs: number;
+    error: string | null;
+  };
+  readonly told: string[];
+}
+
+function schedule(everyMs: number | null): Scheduled {
   const told: string[] = [];
-  const state = { last: sampleStatus().verification, proofs: 0, error: null as string | null };
+  const state: Scheduled["state"] = {
+    last: sampleStatus().verification,
+    proofs: 0,
+    error: null as string | null,
+  };
   const verify = new VerifySchedule({
     clock: { ...systemClock, nowMs: () => 0 },
     everyMs,
