@@ -52,7 +52,7 @@ export async function doctor({ paths, json, quiet }: {
 }
 
 /** The configuration from this host's point of view; a number: it cannot be used, and that was told. */
-async function readLocalConfig(paths: Paths, json: boolean): Promise<LocalConfig | number> {
+export async function readLocalConfig(paths: Paths, json: boolean): Promise<LocalConfig | number> {
   const checked = await checkConfig({ path: paths.config, json });
   if (checked.exitCode !== EXIT.ok) return await tell(checked);
   const config = await loadConfig(paths.config);
@@ -81,7 +81,8 @@ async function tell(
   return result.exitCode;
 }
 
-async function askStatus(client: ControlClient): Promise<StatusDocument | null> {
+/** The daemon's status; null: it does not run. @throws {ControlError} when it runs and cannot be understood */
+export async function askStatus(client: ControlClient): Promise<StatusDocument | null> {
   try {
     return await client.status();
   } catch (error) {

@@ -11,6 +11,10 @@ export const EXIT = {
   failed: 1,
   /** `doctor`: something does not work (1: something will bite). */
   unhealthy: 2,
+  /** `verify`: a copy is not what was copied. */
+  different: 3,
+  /** `verify`: something could not be checked, and nothing that was checked differs. */
+  unchecked: 4,
   /** The arguments are not understood (EX_USAGE). */
   usage: 64,
   /** The configuration is refused (EX_DATAERR). */

@@ -24,6 +24,7 @@ import {
   waitOption,
 } from "./program_options.ts";
 import { addSetupVerbs } from "./program_setup.ts";
+import { addProofVerbs } from "./program_proof.ts";
 import { report } from "./report.ts";
 import { addReturnVerb } from "./return_verb.ts";
 import { version } from "./version.ts";
@@ -87,6 +88,7 @@ export function createProgram(handle: DaemonHandle, choose: (run: Run) => void):
   addClientVerbs(program, client, choose);
   addSetupVerbs(program, handle, choose);
   addLocalVerbs(program, choose);
+  addProofVerbs(program, handle, choose);
   return program;
 }
 

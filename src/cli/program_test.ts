@@ -23,6 +23,8 @@ const VERBS = [
   "keygen",
   "cleanup",
   "version",
+  "verify",
+  "drill",
 ];
 
 /** The program itself, as a process of its own. */

@@ -6,6 +6,7 @@
 
 import type { StatusDocument } from "../health/types.ts";
 import { formatAge } from "../runtime/data_sets.ts";
+import { dataSetText } from "./data_set_text.ts";
 
 interface Style {
   good(text: string): string;
@@ -103,26 +104,16 @@ function formatGate(gate: StatusDocument["gate"], style: Style): string[] {
   return [row("gate", `${gate.open ? "open" : "closed"}${missing}`)];
 }
 
-function formatDataSets({ dataSets, node }: StatusDocument, style: Style): string[] {
-  return dataSets
+function formatDataSets({ dataSets, node, verification }: StatusDocument, style: Style): string[] {
+  const rows = dataSets
     .filter(({ direction }) => (direction === "sent") === (node.state === "active"))
-    .map((entry) => {
-      const age = entry.ageMs === null ? "never" : `${formatAge(entry.ageMs)} old`;
-      const size = entry.size === null ? "" : `, ${(entry.size / 1e6).toFixed(1)} MB`;
-      const { durationMs } = entry;
-      const took = durationMs === null ? "" : ` in ${(durationMs / 1000).toFixed(1)} s`;
-      const rate = entry.size === null || !durationMs
-        ? ""
-        : ` (${(entry.size / 1000 / durationMs).toFixed(1)} MB/s)`;
-      const epoch = entry.epoch === null ? "" : `, epoch ${entry.epoch}`;
-      const next = entry.nextRunInMs === null ? "" : `, next in ${formatAge(entry.nextRunInMs)}`;
-      const running = entry.running === null ? "" : `, now: ${formatProgress(entry.running)}`;
-      const failed = entry.lastError === null ? "" : style.bad(`, last error: ${entry.lastError}`);
-      return row(
-        `${entry.set} ${entry.direction}`,
-        `${age}${size}${took}${rate}${epoch}${next}${running}${failed}`,
-      );
-    });
+    .map((entry) => row(`${entry.set} ${entry.direction}`, dataSetText(entry, style)));
+  if (verification === null) return rows;
+  const { ageMs, result, text, overdue } = verification;
+  const proved = `${result}, ${formatAge(ageMs ?? 0)} ago`;
+  const late = overdue ? style.bad(", overdue: run relais verify") : "";
+  const shown = result === "equal" ? style.good(proved) : style.bad(`${proved}: ${text}`);
+  return [...rows, row("copies verified", `${shown}${late}`)];
 }
 
 /** On the master what it measures; on the slave what the master says. */
@@ -137,14 +128,6 @@ function formatStream({ stream, peer, node }: StatusDocument, style: Style): str
   const why = seen === stream && stream.why !== "" ? `: ${stream.why}` : "";
   const waits = stream.synchronous ? ", commits wait for the slave" : "";
   return [row("stream", (seen.state === "streaming" ? text : style.bad(text)) + why + waits)];
-}
-
-/** `dump: 12.0 of 600.0 MB`; the whole is left out while nobody knows it. */
-function formatProgress(
-  { phase, doneBytes, totalBytes }: NonNullable<StatusDocument["dataSets"][number]["running"]>,
-): string {
-  const whole = totalBytes === null ? "" : ` of ${(totalBytes / 1e6).toFixed(1)}`;
-  return `${phase}: ${(doneBytes / 1e6).toFixed(1)}${whole} MB`;
 }
 
 function formatConfig({ node }: StatusDocument): string {

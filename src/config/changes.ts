@@ -38,6 +38,7 @@ const NEEDS_RESTART: readonly { readonly key: RegExp; readonly why: string }[] =
 const UNITS: readonly { readonly key: RegExp; readonly name: string; readonly seconds: boolean }[] =
   [
     { key: /^(replication\.\w+)\.every_ms$/, name: "$1.every", seconds: true },
+    { key: /^(replication\.\w+)\.max_age_ms$/, name: "$1.max_age", seconds: true },
     { key: /^(services\.(?:start|stop)_deadline)_ms$/, name: "$1_s", seconds: true },
     { key: /^(failback\.(?:when_idle\.)?(?:stable|deadline))_ms$/, name: "$1_s", seconds: true },
     { key: /^(networks\.[^.]+)\.vips$/, name: "$1.vip", seconds: false },

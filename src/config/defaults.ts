@@ -99,6 +99,10 @@ export const BOUNDS = {
   copyEveryMs: { min: 10_000, max: 604_800_000 },
   /** Shorter than a check is no patience; a PBX whose commits stand for a minute is down. */
   synchronousPatienceMs: { min: 1000, max: 60_000 },
+  /** Thirty days: an alarm that comes later is none. */
+  maxAgeMs: { min: 10_000, max: 2_592_000_000 },
+  /** A check reads all of the database: not more often than each hour. */
+  verifyEveryMs: { min: 3_600_000, max: 7_776_000_000 },
   prefix4: { min: 8, max: 31 },
   prefix6: { min: 16, max: 127 },
 } as const;
@@ -184,4 +188,9 @@ export const REPLICATION_DEFAULTS = {
   databaseOnReturnFailure: "wait",
   filesEvery: "1h",
   filesOnChange: true,
+  /** Copies that must have failed, one after the other, before the age of the last good one is an alarm. */
+  maxAgePeriods: 3,
+  /** No alarm earlier than this, however often a set is copied: a restart of the peer takes minutes. */
+  maxAgeLeast: "10m",
+  verifyEvery: "7d",
 } as const;

@@ -67,6 +67,7 @@ Deno.test("loadConfig() reads the shipped sample as DESIGN section 12 means it",
   assert.deepEqual(astdb, {
     path: "/var/lib/asterisk/astdb.sqlite3",
     everyMs: 120_000,
+    maxAgeMs: 600_000,
     onChange: true,
     localKeys: [],
   });

@@ -6,7 +6,7 @@
 
 import { parseDatabaseUrl } from "./database_url.ts";
 import { REPLICATION_DEFAULTS as DEFAULTS, TRANSPORT_DEFAULTS } from "./defaults.ts";
-import { parseDuration, readTable } from "./fields.ts";
+import { formatDuration, parseDuration, readTable } from "./fields.ts";
 import type { IssueList } from "./issues.ts";
 import type { ProductPreset } from "./presets.ts";
 import {
@@ -15,12 +15,14 @@ import {
   FILES_SHAPE,
   REPLICATION_SHAPE,
   SSH_SHAPE,
+  VERIFY_SHAPE,
 } from "./schema.ts";
 import type {
   AstdbConfig,
   DatabaseConfig,
   FilesConfig,
   ReplicationConfig,
+  TablesConfig,
   TransportConfig,
 } from "./types.ts";
 
@@ -44,13 +46,40 @@ export function readReplication(
     database,
     // A stream brings each row by itself, and would stop at rows that are there already.
     config: database?.mode === "copy" && database.delta
-      ? { everyMs: durationOf(DEFAULTS.configEvery) }
+      ? tablesConfig(durationOf(DEFAULTS.configEvery))
       : null,
     hot: database?.mode !== "copy" || database.hotTables.length === 0
       ? null
-      : { everyMs: database.hotEveryMs },
+      : tablesConfig(database.hotEveryMs),
     files: read(typed.files, (value) => readFiles(value, preset, issues)),
+    verify: readVerify(typed.verify, issues),
   };
+}
+
+function readVerify(section: unknown, issues: IssueList): { readonly everyMs: number | null } {
+  const { every } = readTable(VERIFY_SHAPE, section ?? {}, "replication.verify", issues);
+  return { everyMs: every === undefined ? durationOf(DEFAULTS.verifyEvery) : every };
+}
+
+/** The age at which a copy is an alarm: typed, or some periods. */
+function maxAgeOf(
+  set: string,
+  typed: { readonly max_age?: number | undefined },
+  { everyMs, issues }: { readonly everyMs: number; readonly issues: IssueList },
+): number {
+  const least = durationOf(DEFAULTS.maxAgeLeast);
+  const maxAgeMs = typed.max_age ?? Math.max(DEFAULTS.maxAgePeriods * everyMs, least);
+  if (maxAgeMs <= everyMs) {
+    const rule = `must be longer than every (${formatDuration(everyMs)}), or each copy is an alarm`;
+    issues.add(`replication.${set}.max_age`, rule, formatDuration(maxAgeMs));
+  }
+  return maxAgeMs;
+}
+
+/** Single tables have no keys of their own: their age is judged by the period alone. */
+function tablesConfig(everyMs: number): TablesConfig {
+  const least = durationOf(DEFAULTS.maxAgeLeast);
+  return { everyMs, maxAgeMs: Math.max(least, DEFAULTS.maxAgePeriods * everyMs) };
 }
 
 function readTransport(section: unknown, issues: IssueList): TransportConfig {
@@ -70,6 +99,7 @@ function readAstdb(
 ): AstdbConfig | null {
   const typed = readTable(ASTDB_SHAPE, section, "replication.astdb", issues);
   if (typed.enabled === false) return null;
+  const everyMs = typed.every ?? durationOf(DEFAULTS.astdbEvery);
   const path = typed.path ?? preset?.astdbPath;
   if (path === undefined) {
     const rule = 'must be the path of the astdb, e.g. "/var/lib/asterisk/astdb.sqlite3"';
@@ -83,7 +113,8 @@ function readAstdb(
   }
   return {
     path: path ?? "",
-    everyMs: typed.every ?? durationOf(DEFAULTS.astdbEvery),
+    everyMs,
+    maxAgeMs: maxAgeOf("astdb", typed, { everyMs, issues }),
     onChange: typed.on_change ?? DEFAULTS.astdbOnChange,
     localKeys: localKeys.map((key) => key.startsWith("/") ? key : `/${key}`),
   };
@@ -102,6 +133,9 @@ function readDatabase(
     : parseDatabaseUrl(url);
   if ("error" in parsed) issues.add("replication.database.url", parsed.error, url);
   const mode = typed.mode ?? DEFAULTS.databaseMode;
+  const everyMs = typed.every ?? durationOf(
+    mode === "stream" ? DEFAULTS.databaseEveryWithStream : DEFAULTS.databaseEvery,
+  );
   if (typed.synchronous === true && mode !== "stream") {
     const rule = 'must be false unless mode = "stream": a copy is never synchronous';
     issues.add("replication.database.synchronous", rule, true);
@@ -111,13 +145,12 @@ function readDatabase(
     url: url ?? "",
     ...place,
     osUser: typed.os_user ?? DEFAULTS.databaseOsUser,
-    everyMs: typed.every ?? durationOf(
-      mode === "stream" ? DEFAULTS.databaseEveryWithStream : DEFAULTS.databaseEvery,
-    ),
+    everyMs,
     paceBytesPerSecond: typed.pace === undefined ? DEFAULTS.databasePace : typed.pace,
     mode,
     synchronous: typed.synchronous ?? DEFAULTS.synchronous,
     synchronousPatienceMs: typed.synchronous_patience ?? durationOf(DEFAULTS.synchronousPatience),
+    maxAgeMs: maxAgeOf("database", typed, { everyMs, issues }),
     localTables: typed.local_tables ?? preset?.localTables ?? [],
     excludeTableData: typed.exclude_table_data ?? preset?.excludeTableData ?? [],
     onChange: typed.on_change ?? DEFAULTS.databaseOnChange,
@@ -157,6 +190,7 @@ function readFiles(
 ): FilesConfig | null {
   const typed = readTable(FILES_SHAPE, section, "replication.files", issues);
   if (typed.enabled === false) return null;
+  const everyMs = typed.every ?? durationOf(DEFAULTS.filesEvery);
   const paths = typed.paths ?? preset?.paths ?? [];
   const returnPaths = typed.return_paths ?? preset?.returnPaths ?? [];
   if (paths.length === 0 && returnPaths.length === 0) {
@@ -170,8 +204,9 @@ function readFiles(
     }
   }
   return {
-    everyMs: typed.every ?? durationOf(DEFAULTS.filesEvery),
     onChange: typed.on_change ?? DEFAULTS.filesOnChange,
+    everyMs,
+    maxAgeMs: maxAgeOf("files", typed, { everyMs, issues }),
     paths,
     pathsFromPreset: typed.paths === undefined,
     excludes: typed.excludes ?? preset?.excludes ?? [],

@@ -483,6 +483,7 @@ Deno.test("what the file says wins over the preset, key by key", () => {
   assert.deepEqual(own.replication.astdb, {
     path: "/var/lib/asterisk/astdb.sqlite3",
     everyMs: 300_000,
+    maxAgeMs: 900_000,
     onChange: true,
     localKeys: [],
   });
@@ -546,4 +547,22 @@ Deno.test("local_keys are keys of the astdb or patterns, and none for a Berkeley
     assert.throws(() => parseConfig(astdb("/v/astdb.sqlite3", keys)), /local_keys/, keys);
   }
   assert.throws(() => parseConfig(astdb("/v/astdb", '["/pbx/UUID"]')), /Berkeley/);
+});
+
+Deno.test("parseConfig() judges max_age and the schedule of verify", () => {
+  const astdb = (more: string): string =>
+    `${HEAD}${NET}[replication.astdb]\npath = "/var/lib/asterisk/astdb.sqlite3"\n${more}`;
+  assert.equal(parseConfig(astdb("")).replication.astdb?.maxAgeMs, 600_000);
+  assert.equal(parseConfig(astdb('every = "1h"')).replication.astdb?.maxAgeMs, 3 * 3_600_000);
+  assert.equal(parseConfig(astdb('max_age = "5m"')).replication.astdb?.maxAgeMs, 300_000);
+  refused(astdb('max_age = "2m"'), /max_age: must be longer than every \(2m\)/);
+  refused(astdb('max_age = "31d"'), /max_age: must be a duration .* to 30d/);
+  const verify = (every: string): string => `${HEAD}${NET}[replication.verify]\nevery = ${every}`;
+  const day = 86_400_000;
+  assert.equal(parseConfig(`${HEAD}${NET}`).replication.verify?.everyMs, 7 * day);
+  assert.equal(parseConfig(verify('"1d"')).replication.verify?.everyMs, day);
+  assert.equal(parseConfig(verify('"0"')).replication.verify?.everyMs, null);
+  for (const every of ['"59m"', '"91d"', '"never"', "0"]) {
+    refused(verify(every), /replication\.verify\.every: must be a duration .* or "0" for never/);
+  }
 });

@@ -16,6 +16,7 @@ import {
   integer,
   ipAddress,
   listOf,
+  parseDuration,
   parseSize,
   text,
   word,
@@ -161,6 +162,7 @@ export const REPLICATION_SHAPE = {
   astdb: anyValue,
   database: anyValue,
   files: anyValue,
+  verify: anyValue,
 } as const;
 
 /** A Unix user name as Debian's adduser makes them. */
@@ -182,6 +184,7 @@ export const ASTDB_SHAPE = {
   enabled: flag().optional(),
   path: absolutePath().optional(),
   every: duration(BOUNDS.astdbEveryMs).optional(),
+  max_age: duration(BOUNDS.maxAgeMs).optional(),
   on_change: flag().optional(),
   local_keys: listOf(
     text(
@@ -213,6 +216,7 @@ export const DATABASE_SHAPE = {
   mode: word(["copy", "stream"]).optional(),
   synchronous: flag().optional(),
   synchronous_patience: duration(BOUNDS.synchronousPatienceMs).optional(),
+  max_age: duration(BOUNDS.maxAgeMs).optional(),
   local_tables: listOf(
     text(tableRule, /^[A-Za-z_][A-Za-z0-9_$]{0,62}(\.[A-Za-z_][A-Za-z0-9_$]{0,62})?$/),
     { what: "tables", max: LIMITS.tables },
@@ -257,8 +261,19 @@ const excludePattern = text(
 export const FILES_SHAPE = {
   enabled: flag().optional(),
   every: duration(BOUNDS.copyEveryMs).optional(),
+  max_age: duration(BOUNDS.maxAgeMs).optional(),
   paths: listOf(absolutePath(), { what: "paths", max: LIMITS.paths }).optional(),
   excludes: listOf(excludePattern, { what: "patterns", max: LIMITS.paths }).optional(),
   on_change: flag().optional(),
   return_paths: listOf(absolutePath(), { what: "paths", max: LIMITS.paths }).optional(),
+} as const;
+
+const verifyRule = 'must be a duration such as "1d" or "7d", from 1h to 90d, or "0" for never';
+
+/** `[replication.verify]`. */
+export const VERIFY_SHAPE = {
+  every: z.string({ error: verifyRule }).refine((given) => {
+    const ms = given === "0" ? BOUNDS.verifyEveryMs.min : parseDuration(given) ?? 0;
+    return ms >= BOUNDS.verifyEveryMs.min && ms <= BOUNDS.verifyEveryMs.max;
+  }, verifyRule).transform((given) => given === "0" ? null : parseDuration(given)).optional(),
 } as const;

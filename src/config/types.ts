@@ -133,6 +133,8 @@ export interface TransportConfig {
 export interface AstdbConfig {
   readonly path: string;
   readonly everyMs: number;
+  /** A last good copy that is older is an alarm; absent: never. */
+  readonly maxAgeMs?: number;
   readonly onChange: boolean;
   /** Keys, with `*` for any text, that stay each host's own at an installation. */
   readonly localKeys: readonly string[];
@@ -159,6 +161,8 @@ export interface DatabaseConfig {
   readonly synchronous: boolean;
   /** How long a commit may wait for a slave that does not answer before it goes on without it. */
   readonly synchronousPatienceMs: number;
+  /** A last good copy that is older is an alarm; absent: never. */
+  readonly maxAgeMs?: number;
   /** Tables (`schema.table` or `table`) that stay each host's own across a copy. */
   readonly localTables: readonly string[];
   /** Tables whose rows are not copied (history). Patterns as in `pg_dump --exclude-table-data`. */
@@ -182,6 +186,8 @@ export interface DatabaseConfig {
 export interface TablesConfig {
   /** Longest time between two copies, or proofs that nothing changed. */
   readonly everyMs: number;
+  /** A last good copy that is older is an alarm; absent: never. */
+  readonly maxAgeMs?: number;
 }
 
 /** `[replication.files]`. */
@@ -189,6 +195,8 @@ export interface FilesConfig {
   readonly everyMs: number;
   /** Also soon after something in `paths` changed. */
   readonly onChange: boolean;
+  /** A last good copy that is older is an alarm; absent: never. */
+  readonly maxAgeMs?: number;
   readonly paths: readonly string[];
   /** The paths are the preset's, not the operator's: those that a host does not have are skipped there. */
   readonly pathsFromPreset: boolean;
@@ -206,6 +214,8 @@ export interface ReplicationConfig {
   /** Hot tables; null: none are named. */
   readonly hot: TablesConfig | null;
   readonly files: FilesConfig | null;
+  /** How often the standby proves its copies by itself; null: never; absent: not scheduled. */
+  readonly verify?: { readonly everyMs: number | null };
 }
 
 /** The whole of `/etc/relais/relais.toml`. */

@@ -5,7 +5,7 @@
  */
 
 import type { LocalConfig } from "../config/types.ts";
-import type { Role } from "../core/types.ts";
+import { DATA_SET_NAMES, type Role } from "../core/types.ts";
 import type { StatusDocument } from "../health/types.ts";
 import type { Clock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
@@ -85,7 +85,7 @@ export class Patient {
 
   /** Copies are configured, so the hosts need ssh. */
   get usesSsh(): boolean {
-    return Object.values(this.config.replication).some((each, i) => i > 0 && each !== null);
+    return DATA_SET_NAMES.some((set) => this.config.replication[set] !== null);
   }
 
   /** systemd is this host's init. */

@@ -33,6 +33,7 @@ export function renderMetrics(status: StatusDocument): string {
     ...vipMetrics(status),
     ...dataSetMetrics(status),
     ...streamMetrics(status),
+    ...verificationMetrics(status),
     ...counterMetrics(status),
   ];
   return metrics.map(renderMetric).join("");
@@ -197,22 +198,22 @@ function dataSetMetrics({ dataSets }: StatusDocument): Metric[] {
       of((d) => seconds(d.durationMs)),
     ),
     gauge("data_set_failing", "1 if the last copy failed.", of((d) => d.lastError !== null)),
-    counter(
-      "copy_failures",
-      "Copies to the peer that failed, since the daemon started.",
-      dataSets.map((d) => [{ set: d.set }, d.failuresTotal]),
-    ),
     gauge("data_set_running", "1 while a copy runs.", of((d) => d.running !== null)),
     gauge(
       "data_set_snapshot_timestamp_seconds",
-      "When the last good copy was read, on the clock of the host it came from.",
+      "When the last good copy was read, on the clock of the host that it came from.",
       of((d) => unixSeconds(d.snapshot)),
+    ),
+    gauge(
+      "data_set_last_success_timestamp_seconds",
+      "When the last good copy ended, on the clock of this host.",
+      of((d) => unixSeconds(d.lastSuccessAt)),
     ),
     gauge("data_set_epoch", "Epoch of the last good copy.", of((d) => d.epoch)),
     gauge(
       "data_set_rate_bytes_per_second",
       "Size of the last good copy by its duration.",
-      of((d) => d.size === null || !d.durationMs ? null : d.size / (d.durationMs / 1000)),
+      of((d) => d.bytesPerSecond),
     ),
     gauge(
       "data_set_last_failure_timestamp_seconds",
@@ -245,6 +246,14 @@ function dataSetMetrics({ dataSets }: StatusDocument): Metric[] {
       "Estimated rest of the phase of the copy that runs.",
       of((d) => seconds(d.running?.remainingMs ?? null)),
     ),
+    gauge(
+      "data_set_max_age_seconds",
+      "The age at which a copy is an alarm.",
+      of((d) => seconds(d.maxAgeMs)),
+    ),
+    gauge("data_set_too_old", "1 if the copy is older than it may be.", of((d) => d.tooOld)),
+    counter("copies", "Copies that went well.", of((d) => d.successes)),
+    counter("copy_failures", "Copies that failed.", of((d) => d.failures)),
   ];
 }
 
@@ -264,6 +273,25 @@ function streamMetrics({ stream }: StatusDocument): Metric[] {
     counter("stream_reseeds", "New copies that a fault of the stream made necessary.", [
       [{}, stream.reseeds],
     ]),
+  ];
+}
+
+function verificationMetrics({ verification }: StatusDocument): Metric[] {
+  if (verification === null) return [];
+  const { ageMs, result, overdue, durationMs } = verification;
+  return [
+    gauge("verify_age_seconds", "Since the copies here were last proved.", [
+      [{}, seconds(ageMs)],
+    ]),
+    gauge("verify_duration_seconds", "How long that took.", [[{}, seconds(durationMs)]]),
+    gauge(
+      "verify_result",
+      "1 for what the last proof found.",
+      (["equal", "different", "unchecked"] as const).map((
+        each,
+      ) => [{ result: each }, each === result]),
+    ),
+    gauge("verify_overdue", "1 if it should have been done again by now.", [[{}, overdue]]),
   ];
 }
 

@@ -77,7 +77,7 @@ Deno.test("renderMetrics() tells the failure, the next run and the progress of a
       durationMs: 0,
       lastError: "disk full",
       lastErrorAt: "1970-01-01T00:01:00.000Z",
-      failuresTotal: 2,
+      failures: 2,
       nextRunInMs: 1500,
       running: { phase: "dump", doneBytes: 12, totalBytes: 600, elapsedMs: 1 },
     }],

@@ -212,10 +212,20 @@ const dataSetStatus = z.object({
   origin: role.nullable(),
   lastError: sentence.nullable(),
   lastErrorAt: wall.nullable(),
-  /** Failed copies to the peer since the daemon started; null in direction `received`. */
-  failuresTotal: count.nullable(),
   nextRunInMs: count.nullable(),
   running: CopyProgress.nullable(),
+  // A node of an earlier version says nothing of what follows.
+  /** When the last good copy ended. */
+  lastSuccessAt: wall.nullable().default(null),
+  /** Of the last good copy: size by duration. */
+  bytesPerSecond: count.nullable().default(null),
+  /** The age at which a copy is an alarm. */
+  maxAgeMs: count.nullable().default(null),
+  /** This copy should be fresh on this node now, and is older than that. */
+  tooOld: z.boolean().default(false),
+  /** Copies since this host knows the set. */
+  successes: count.default(0),
+  failures: count.default(0),
 });
 
 /** One entry of the node's history. */
@@ -228,6 +238,21 @@ export const HistoryEntry = z.object({
 });
 /** See the schema of the same name. */
 export type HistoryEntry = z.infer<typeof HistoryEntry>;
+
+/** The last proof of the copies on this host (`relais verify`). */
+const verification = z.object({
+  /** When it ended. */
+  at: wall,
+  ageMs: ago,
+  durationMs: count,
+  result: z.enum(["equal", "different", "unchecked"]),
+  /** What differs or could not be checked; one sentence when all is equal. */
+  text: sentence,
+  /** How often this host proves them by itself; null: never. */
+  everyMs: count.nullable(),
+  /** It should have been done again by now. */
+  overdue: z.boolean(),
+});
 
 /** Answer of `GET /status` and of `relais status --json`: everything an operator may ask. */
 export const StatusDocument = z.object({
@@ -249,6 +274,8 @@ export const StatusDocument = z.object({
     /** New copies that a fault made necessary since the daemon started. */
     reseeds: count,
   }).nullable().default(null),
+  /** Null: the copies on this host were never proved. */
+  verification: verification.nullable().default(null),
   /** What the node works on. */
   goal: z.object({ name: word, step: word, sinceMs: count }).nullable(),
   maintenance: z.boolean(),

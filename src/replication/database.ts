@@ -17,7 +17,12 @@ import type {
   DatabaseInstallOptions,
   DatabaseSource,
 } from "./database_port.ts";
-import type { Signatures, WorkerOperation, WorkerOperations } from "./database_protocol.ts";
+import type {
+  LiveFacts,
+  Signatures,
+  WorkerOperation,
+  WorkerOperations,
+} from "./database_protocol.ts";
 import type { DatabaseRights } from "./host_facts.ts";
 import type { SetDetail } from "./set_header.ts";
 
@@ -73,6 +78,18 @@ export class PostgresDatabase implements DatabaseSource {
    */
   async exists(signal?: AbortSignal): Promise<boolean> {
     return await this.#ask("exists", {}, RIGHTS_DEADLINE_MS, signal);
+  }
+
+  /**
+   * Reads the live database as a whole for a proof. Changes nothing.
+   *
+   * @throws {DatabaseWorkerError} when PostgreSQL cannot be reached or a table cannot be read
+   */
+  async readLive(
+    args: WorkerOperations["verify-live"]["args"],
+    options: { readonly deadlineMs: number; readonly signal?: AbortSignal },
+  ): Promise<LiveFacts> {
+    return await this.#ask("verify-live", args, options.deadlineMs, options.signal);
   }
 
   /**

@@ -222,6 +222,8 @@ async function finish(
   if (found.length > 0) {
     throw new InstallRefusedError({ database, rule: "it is not equal to its source", found });
   }
+  const databaseOid = inspection.databaseOid ?? null;
+  if (databaseOid !== null) await given.options.onProved?.({ manifest, databaseOid });
   await confirm();
   signal.throwIfAborted();
   onProgress({ phase: "swap", bytes: 0, totalBytes: null });

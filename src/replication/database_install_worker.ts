@@ -28,6 +28,7 @@ import { schemaFingerprint } from "./database_schema.ts";
 import { dropSubscriptions, pauseSubscription, resumeSubscription } from "./logical/target_sql.ts";
 import { STREAM } from "./logical/names.ts";
 import { MAINTENANCE_DATABASE, withSession } from "./database_session.ts";
+import { DATABASE_OID } from "./database_verify_worker.ts";
 import type { Session } from "./database_session.ts";
 import { cleanUpDatabases, createDatabase, dropDatabase, swapDatabases } from "./database_swap.ts";
 
@@ -133,6 +134,7 @@ export class InstallWorker {
         (await userTables(query)).filter((table) => !left.has(table.name)),
       ),
       largeObjects: await countLargeObjects(query),
+      databaseOid: Number(await scalar(query, DATABASE_OID)),
       schema: await schemaFingerprint(query),
     }));
   }

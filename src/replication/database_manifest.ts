@@ -52,6 +52,23 @@ const localeSchema = z.strictObject({
   locale: z.string().nullable(),
 });
 
+const wholeText = z.string().regex(/^-?[0-9]{1,19}$/).nullable();
+
+const sumSchema = z.strictObject({
+  /** `"schema"."table"`. */
+  table: z.string().max(300),
+  /** Key that the range is of; null: the whole table. */
+  column: z.string().max(63).nullable(),
+  from: wholeText,
+  to: wholeText,
+  rows: count,
+  /** Sum of half of the MD5 of each row, as a number. */
+  sum: z.string().regex(/^-?[0-9]{1,40}$/),
+});
+
+/** The checksum of a table or of a range of its key, in the snapshot of the dump. */
+export type TableSum = z.infer<typeof sumSchema>;
+
 /** Checks a parsed manifest. */
 export const manifestSchema = z.strictObject({
   format: z.literal(1),
@@ -72,6 +89,8 @@ export const manifestSchema = z.strictObject({
   excluded: z.array(z.string()),
   /** Name of each object and a hash of its definition. */
   schema: z.record(z.string(), z.string()),
+  /** Checksums of a sample of the copied tables; absent from dumps of earlier versions. */
+  sums: z.array(sumSchema).max(20_000).optional(),
 });
 
 /** See {@linkcode manifestSchema}. */

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Manifest } from "./database_manifest.ts";
 import type { OnProgress, SetDetail } from "./set_header.ts";
 
 /** A dump in progress. */
@@ -30,6 +31,12 @@ export interface DatabaseDumpOptions {
   readonly slot?: string;
 }
 
+/** What a restored database was proved against; its number stays when it is renamed. */
+export interface DatabaseProof {
+  readonly manifest: Manifest;
+  readonly databaseOid: number;
+}
+
 /** Options of {@linkcode DatabaseSource.install}. */
 export interface DatabaseInstallOptions {
   /**
@@ -51,6 +58,8 @@ export interface DatabaseInstallOptions {
    * swap. Rejects when it may not: the standby database must then stay as it was.
    */
   readonly confirm: () => Promise<void>;
+  /** The new database is equal to its source; awaited before the swap. What it rejects with ends the copy. */
+  readonly onProved?: (proof: DatabaseProof) => Promise<void>;
 }
 
 /** What `database.ts` gives. */

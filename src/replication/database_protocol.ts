@@ -6,7 +6,12 @@
  * @module
  */
 
-import type { DatabaseLocale, DatabaseProperties, Manifest } from "./database_manifest.ts";
+import type {
+  DatabaseLocale,
+  DatabaseProperties,
+  Manifest,
+  TableSum,
+} from "./database_manifest.ts";
 import type { DatabaseAddress } from "./database_connection.ts";
 import type { DatabaseRights } from "./host_facts.ts";
 import type { ReturnOperations } from "./return/return_protocol.ts";
@@ -36,7 +41,20 @@ export interface InstallFacts {
 }
 
 /** What was found in a restored database. */
-export type Inspection = Pick<Manifest, "rows" | "largeObjects" | "schema">;
+export type Inspection = Pick<Manifest, "rows" | "largeObjects" | "schema"> & {
+  /** What the database keeps when it is renamed. */
+  readonly databaseOid?: number;
+};
+
+/** What was found in the live database by a proof. */
+export interface LiveFacts extends Inspection {
+  readonly databaseOid: number;
+  readonly serverVersionNum: number;
+  /** In the order asked for; null: there is no such table or key. */
+  readonly sums: readonly (Pick<TableSum, "rows" | "sum"> | null)[];
+  /** Tables that no copy of the configuration alone changes (history). */
+  readonly history: readonly string[];
+}
 
 /** Change signatures: equal ones mean that nothing was changed in between. */
 export interface Signatures {
@@ -65,6 +83,11 @@ export interface WorkerOperations extends StreamOperations, ReturnOperations {
   "rights": { readonly args: Record<never, never>; readonly result: DatabaseRights };
   /** Whether the live database is there. */
   "exists": { readonly args: Record<never, never>; readonly result: boolean };
+  /** Reads the live database as a whole, in one read-only transaction; changes nothing. */
+  "verify-live": {
+    readonly args: { readonly excluded: readonly string[]; readonly sums: readonly TableSum[] };
+    readonly result: LiveFacts;
+  };
   "signatures": { readonly args: TableSelection; readonly result: Signatures };
   /** Takes the lock of installations and looks round. */
   "install-facts": {

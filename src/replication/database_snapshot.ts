@@ -25,6 +25,7 @@ import type { TableSelection } from "./database_protocol.ts";
 import { inTransaction, openSession } from "./database_session.ts";
 import type { Session } from "./database_session.ts";
 import { schemaFingerprint } from "./database_schema.ts";
+import { sampleSums } from "./database_sums.ts";
 
 /** How often the guard looks, in milliseconds. */
 const GUARD_EVERY_MS = 500;
@@ -175,6 +176,7 @@ async function readManifest(query: Query, options: SnapshotOptions): Promise<Man
     largeObjects: await countLargeObjects(query),
     excluded: [...excluded].sort(),
     schema: await schemaFingerprint(query),
+    sums: await sampleSums(query, tables.filter((table) => !excluded.has(table.name)), Math.random),
   };
 }
 

@@ -19,6 +19,7 @@ import { readRights } from "./database_rights.ts";
 import { withSession } from "./database_session.ts";
 import { readSignatures } from "./database_signature.ts";
 import { DumpSnapshot } from "./database_snapshot.ts";
+import { readLive } from "./database_verify_worker.ts";
 import type { DatabaseAddress } from "./database_connection.ts";
 import { encodeLine, readLines } from "./json_lines.ts";
 import { ReturnSource } from "./return/return_source.ts";
@@ -141,6 +142,7 @@ class Worker {
       },
       "rights": (_, deadlineMs) => readRights(address, deadlineMs),
       "exists": (_, deadlineMs) => install.exists(deadlineMs),
+      "verify-live": (args, deadlineMs) => readLive(address, args, deadlineMs),
       "signatures": (args, deadlineMs) =>
         withSession({
           address,

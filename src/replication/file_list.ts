@@ -57,6 +57,65 @@ export async function listFiles(
   return listing.end();
 }
 
+/** A regular file below a declared path. */
+export interface ListedFile {
+  /** Absolute. */
+  readonly path: string;
+  readonly size: number;
+  /** Whole seconds, in ms. */
+  readonly changedWallMs: number;
+  /** As `ls` writes it: `-rw-r--r--`. */
+  readonly mode: string;
+}
+
+/**
+ * Tells of every regular file below `paths` that is not excluded and whose name is UTF-8; missing paths
+ * count as empty.
+ *
+ * @throws {ToolMissingError} without rsync; an Error when rsync can't read something
+ */
+export async function forEachFile(
+  paths: readonly string[],
+  files: Pick<FilesConfig, "excludes">,
+  signal: AbortSignal,
+  onFile: (file: ListedFile) => void,
+): Promise<void> {
+  for (const path of paths) {
+    const kind = await pathKind(path);
+    if (kind === "missing") continue;
+    const isDirectory = kind === "directory";
+    await listOne(rsyncListCommand({ path, isDirectory, excludes: files.excludes }), {
+      onLine: (line) => {
+        const [, mode = "", size = "", time = "", name = ""] = LINE.exec(line) ?? [];
+        const plain = plainName(name);
+        if (!mode.startsWith("-") || plain === null) return;
+        onFile({
+          path: isDirectory ? `${path}/${plain}` : path,
+          size: Number(size.replaceAll(",", "")),
+          changedWallMs: Date.parse(`${time.replaceAll("/", "-").replace(" ", "T")}Z`),
+          mode,
+        });
+      },
+      signal,
+    });
+  }
+}
+
+/** Undoes what rsync writes in place of bytes that are not printable ASCII; null: it is no UTF-8. */
+function plainName(name: string): string | null {
+  if (!name.includes("\\#")) return name;
+  const latin = name.replaceAll(
+    /\\#([0-3][0-7]{2})/g,
+    (_, octal: string) => String.fromCharCode(parseInt(octal, 8)),
+  );
+  const bytes = Uint8Array.from(latin, (char) => char.charCodeAt(0));
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
 class Listing {
   readonly #hash: Hash = createHash("sha256");
   #files = 0;

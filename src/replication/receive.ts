@@ -31,6 +31,8 @@ import {
 import { receiveReturn } from "./return/receive_return.ts";
 import type { ReturnDatabase } from "./return/return_database.ts";
 import { SetStates } from "./set_state.ts";
+import { sampleFiles } from "./verify/file_sample.ts";
+import type { FileSums } from "./verify/file_sums_protocol.ts";
 import { SetStreamError, writeSetStream } from "./stream.ts";
 
 /** What `relais receive` works with. */
@@ -118,6 +120,9 @@ async function perform(verb: ReceiveVerb, context: ReceiveContext): Promise<numb
     case "stream":
       await say(context, { ok: true, stream: await receiveStream(verb.peer, context) });
       return RECEIVE_EXIT.ok;
+    case "file-sums":
+      await say(context, await fileSums(verb, context));
+      return RECEIVE_EXIT.ok;
     case "rsync":
       return await receiveRsync(verb, context);
   }
@@ -126,6 +131,25 @@ async function perform(verb: ReceiveVerb, context: ReceiveContext): Promise<numb
 /** Writes one line of the protocol. */
 export async function say(context: Pick<ReceiveContext, "write">, line: RemoteLine): Promise<void> {
   await context.write(encodeRemoteLine(line));
+}
+
+/** Reads a sample of the declared files; the caller hears something before each. */
+async function fileSums(
+  { seed, count }: { readonly seed: string; readonly count: number },
+  context: ReceiveContext,
+): Promise<FileSums> {
+  const { config: { replication: { files } }, signal } = context;
+  if (files === null) {
+    throw new RefusedError("Cannot read files as replication.files is not configured here");
+  }
+  const fileSums = await sampleFiles(files, {
+    seed,
+    count,
+    signal,
+    onFile: (done) =>
+      say(context, { progress: { phase: "digest", bytes: done, totalBytes: null } }),
+  });
+  return { ok: true, fileSums };
 }
 
 async function daemonSelf(context: ReceiveContext): Promise<DaemonSelf | null> {

@@ -7,6 +7,7 @@
 import type { DataSetName, Role } from "../core/types.ts";
 import { FACTS_NONCE } from "./host_facts.ts";
 import { parsePeerFacts, type PeerFacts } from "./logical/peer_facts.ts";
+import { SAMPLE_SEED } from "./verify/file_sums_protocol.ts";
 
 /** A verb of `relais receive`. */
 export type ReceiveVerb =
@@ -18,6 +19,8 @@ export type ReceiveVerb =
   /** The way back: of the database (`return/`), of files (`receive_return.ts`). */
   | { readonly verb: "return"; readonly what: "database" | "list" | "apply" }
   | { readonly verb: "database-tunnel" | "stream"; readonly peer: PeerFacts }
+  /** `count` files of the declared ones, chosen by `seed`, with their digests. */
+  | { readonly verb: "file-sums"; readonly seed: string; readonly count: number }
   | {
     readonly verb: "rsync";
     readonly epoch: number;
@@ -28,7 +31,7 @@ export type ReceiveVerb =
     readonly words: readonly string[];
   };
 
-const SENTENCE = "a peer may ask for: hello, facts, put SET, get astdb, " +
+const SENTENCE = "a peer may ask for: hello, facts, put SET, get astdb, file-sums, " +
   "return database|list|apply, database-tunnel, stream, and rsync as relais runs it";
 const MAX_COMMAND_LENGTH = 8192;
 
@@ -76,10 +79,17 @@ export function parseReceiveCommand(text: string): ReceiveVerb | { readonly refu
         const peer = parsePeerFacts(words.slice(1));
         return peer === null ? refuse(`"${printable(text)}"`) : { verb: words[0], peer };
       }
+      if (words[0] === "file-sums") return parseFileSums(words) ?? refuse(`"${printable(text)}"`);
       if (words[0] === "facts") return parseFacts(words) ?? refuse(`"${printable(text)}"`);
       if (words[0] === "rsync") return parseRsync(words) ?? refuse(`"${printable(text)}"`);
   }
   return refuse(`"${printable(text)}"`);
+}
+
+function parseFileSums(words: readonly string[]): ReceiveVerb | null {
+  const [, seed = "", count = ""] = words;
+  const isGood = words.length === 3 && SAMPLE_SEED.test(seed) && /^[1-9][0-9]{0,2}$/.test(count);
+  return isGood ? { verb: "file-sums", seed, count: Number(count) } : null;
 }
 
 function parseFacts(words: readonly string[]): ReceiveVerb | null {

@@ -11,6 +11,7 @@ import { messageOf } from "../os/errors.ts";
 import { detectFormat, findBerkeleyFault, findCorruption } from "./astdb_format.ts";
 import { MAX_ASTDB_BYTES } from "./astdb_read.ts";
 import { followSeed } from "./logical/receive_stream.ts";
+import { keepDatabaseRecord } from "./verify/database_record.ts";
 import { listFiles } from "./file_list.ts";
 import { askGate, RefusedError, underPermission } from "./receive_gate.ts";
 import { underLock } from "./receive_lock.ts";
@@ -172,6 +173,7 @@ async function takeDatabase(
     signal,
     onProgress,
     confirm: () => askGate(context.gate, "confirm", header),
+    onProved: (proof) => keepDatabaseRecord(stateDir, header, proof),
   });
   if ("stream_slot" in header.detail) await followSeed(header.detail["stream_slot"], context);
   return { ...await done, detail };

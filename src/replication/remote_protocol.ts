@@ -12,6 +12,7 @@ import type { AstdbStamp } from "./astdb_newer.ts";
 import { type FactsAnswer, factsSchema } from "./host_facts.ts";
 import { type ReturnOutcome, returnOutcomeSchema } from "./return/return_types.ts";
 import type { SetDetail, SetProgress } from "./set_header.ts";
+import { type FileSums, fileSumsSchema } from "./verify/file_sums_protocol.ts";
 
 /** Exit status of `relais receive` (sysexits.h where it has a word for it). */
 export const RECEIVE_EXIT = {
@@ -113,6 +114,7 @@ export type RemoteLine =
   | { readonly ok: true; readonly returned: ReturnOutcome }
   /** Answer to `stream`; what it must be depends on the request. */
   | { readonly ok: true; readonly stream: object }
+  | FileSums
   | Hello;
 
 const returnedLine = z.object({ ok: z.literal(true), returned: returnOutcomeSchema });
@@ -125,6 +127,7 @@ const lineSchema = z.union([
   streamLine,
   helloSchema,
   factsSchema,
+  fileSumsSchema,
   putLine,
 ]);
 

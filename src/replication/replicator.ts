@@ -237,7 +237,7 @@ export class Replicator {
           { progress: running.progress, forMs: clock.nowMs() - running.startedMs },
         nextInMs: nextMs === null ? null : Math.max(0, nextMs - clock.nowMs()),
         failures: runner?.failures ?? 0,
-        failuresTotal: runner?.failuresTotal ?? 0,
+        maxAgeMs: config.replication[set]?.maxAgeMs ?? null,
       };
     });
   }

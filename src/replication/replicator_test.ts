@@ -246,3 +246,23 @@ Deno.test("Replicator copies a changed astdb by itself, and stops when the node 
     await replicator.stop();
   });
 });
+
+Deno.test("Replicator.status() shows right ages while the clocks of the hosts are 10 minutes apart", async () => {
+  await withPair("slave", async (pair) => {
+    const replicator = pair.replicator();
+    for (const apartMs of [600_000, -600_000]) {
+      const wallMs = systemClock.wallMs();
+      await new SetStates(pair.at("state"), assert.fail).succeeded("astdb", "received", {
+        snapshotWallMs: wallMs + apartMs - 7000,
+        epoch: 1,
+        origin: "master",
+        size: 1,
+        sha256: "00",
+        durationMs: 2000,
+      }, wallMs - 5000);
+      const age = replicator.status()[0]!.receivedAgeMs ?? -1;
+      assert.ok(age >= 7000 && age < 300_000, `${age} ms with clocks ${apartMs} ms apart`);
+    }
+    await replicator.stop();
+  });
+});

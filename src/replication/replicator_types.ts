@@ -37,8 +37,8 @@ export interface DataSetStatus {
   readonly nextInMs: number | null;
   /** Failures to send since the last success. */
   readonly failures: number;
-  /** Failures to send since the daemon started or read its configuration again. */
-  readonly failuresTotal: number;
+  /** An older last good copy is an alarm; null: no age is. */
+  readonly maxAgeMs: number | null;
 }
 
 /** Settings of {@linkcode Replicator}. */

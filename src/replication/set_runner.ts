@@ -66,7 +66,6 @@ export class SetRunner {
   #source: { readonly epoch: number; readonly sinceMs: number } | null = null;
   #lastStartMs: number | null = null;
   #failures = 0;
-  #failuresTotal = 0;
   #changedAtMs: number | null = null;
   #lastDurationMs = 0;
   #running: ActiveCopy | null = null;
@@ -84,11 +83,6 @@ export class SetRunner {
   /** Failures since the last success. */
   get failures(): number {
     return this.#failures;
-  }
-
-  /** Failures since the daemon started or read its configuration again; never falls. */
-  get failuresTotal(): number {
-    return this.#failuresTotal;
   }
 
   /** When the next scheduled copy starts (monotonic); null: this host is no source of the set. */
@@ -272,7 +266,6 @@ export class SetRunner {
       this.#changedAtMs ??= begin.changedBefore;
       if (this.#running?.ceased === true || waiting !== null) throw cause;
       this.#failures += 1;
-      this.#failuresTotal += 1;
       const why = messageOf(cause);
       // A full disk must not hide the failure itself.
       const state = await states.failed(this.set, "sent", why, clock.wallMs())

@@ -39,6 +39,9 @@ export interface SetState {
   /** Why the last attempt failed; null when it succeeded. */
   readonly lastError: string | null;
   readonly lastErrorWallMs: number | null;
+  /** Copies that went well and copies that failed, since this host knows the set; they only grow. */
+  readonly successes: number;
+  readonly failures: number;
 }
 
 const nullableNumber = z.number().nullable();
@@ -56,6 +59,9 @@ const setStateSchema: z.ZodType<SetState, unknown> = z.object({
   checkedWallMs: nullableNumber.default(null),
   lastError: z.string().nullable(),
   lastErrorWallMs: nullableNumber,
+  // Absent from files of earlier versions.
+  successes: z.number().int().min(0).default(0),
+  failures: z.number().int().min(0).default(0),
 });
 
 /** The state of a set that was never copied. */
@@ -73,6 +79,8 @@ export function emptySetState(set: DataSetName, direction: SetDirection): SetSta
     checkedWallMs: null,
     lastError: null,
     lastErrorWallMs: null,
+    successes: 0,
+    failures: 0,
   };
 }
 
@@ -119,10 +127,13 @@ export class SetStates {
     success: SetSuccess,
     wallMs: number,
   ): Promise<SetState> {
+    const { successes, failures } = this.read(set, direction);
     return await this.#write({
       ...emptySetState(set, direction),
       ...success,
       lastSuccessWallMs: wallMs,
+      successes: successes + 1,
+      failures,
     });
   }
 
@@ -152,6 +163,7 @@ export class SetStates {
       ...before,
       lastError: error.slice(0, 4000),
       lastErrorWallMs: wallMs,
+      failures: before.failures + 1,
     });
   }
 

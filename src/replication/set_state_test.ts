@@ -46,3 +46,32 @@ Deno.test("SetStates reports a damaged file and treats it as none", async () => 
     await Deno.remove(stateDir, { recursive: true });
   }
 });
+
+Deno.test("SetStates counts what went well and what failed, also from the files of before", async () => {
+  const stateDir = await Deno.makeTempDir();
+  try {
+    const states = new SetStates(stateDir, (path, why) => assert.fail(`${path}: ${why}`));
+    await states.failed("files", "sent", "x", 1);
+    const path = join(stateDir, "sets", "files.sent.json");
+    const { successes: _s, failures: _f, ...older } = JSON.parse(await Deno.readTextFile(path));
+    await Deno.writeTextFile(path, JSON.stringify(older));
+    await states.failed("files", "sent", "y", 2);
+    await states.succeeded("files", "sent", {
+      snapshotWallMs: 3,
+      epoch: 1,
+      origin: "master",
+      size: 1,
+      sha256: "00",
+      durationMs: 1,
+    }, 4);
+    await states.failed("files", "sent", "z", 5);
+    const { successes, failures, lastError } = states.read("files", "sent");
+    assert.deepEqual({ successes, failures, lastError }, {
+      successes: 1,
+      failures: 2,
+      lastError: "z",
+    });
+  } finally {
+    await Deno.remove(stateDir, { recursive: true });
+  }
+});

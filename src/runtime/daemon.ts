@@ -216,6 +216,7 @@ function createRunning(
     poller,
     identity,
     stateDir: paths.stateDir,
+    paths,
     memory,
     vips: new VipManager({
       networks: config.networks,

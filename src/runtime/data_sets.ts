@@ -48,8 +48,8 @@ export function formatLag({ lagMs, lagBytes, heardMs }: StreamLoss): string {
 /** For the status document: what was sent and what was received, per set. */
 export function dataSetStatus(sets: readonly DataSetStatus[]): StatusDocument["dataSets"] {
   return sets.flatMap((entry) => [
-    makeEntry(entry.sent, entry.sentAgeMs, entry),
-    makeEntry(entry.received, entry.receivedAgeMs, null),
+    { ...makeEntry(entry.sent, entry.sentAgeMs, entry), maxAgeMs: entry.maxAgeMs },
+    { ...makeEntry(entry.received, entry.receivedAgeMs, null), maxAgeMs: entry.maxAgeMs },
   ]);
 }
 
@@ -73,8 +73,15 @@ function makeEntry(
     origin: state.origin,
     lastError: state.lastError,
     lastErrorAt: iso(state.lastErrorWallMs),
-    failuresTotal: sending?.failuresTotal ?? null,
     nextRunInMs: whole(sending?.nextInMs ?? null),
+    lastSuccessAt: iso(state.lastSuccessWallMs),
+    bytesPerSecond: state.size === null || !state.durationMs
+      ? null
+      : Math.round(state.size / (state.durationMs / 1000)),
+    maxAgeMs: null,
+    tooOld: false,
+    successes: state.successes,
+    failures: state.failures,
     running: running === null ? null : {
       phase: running.progress.phase,
       doneBytes: running.progress.bytes,

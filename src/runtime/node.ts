@@ -14,6 +14,7 @@ import { messageOf } from "../os/errors.ts";
 import { getLog } from "../os/log.ts";
 import { hasServed, isAdoptable } from "./adoption.ts";
 import { Alerts } from "./alerts.ts";
+import { CopyWatch } from "./copy_watch.ts";
 import { noCounters } from "./counters.ts";
 import { createGoalRunner } from "./create_goal_runner.ts";
 import { GateKeeper } from "./gate_keeper.ts";
@@ -35,6 +36,7 @@ import { busyWith, mountsAfterReload } from "./reload_node.ts";
 import { Reporter } from "./reporter.ts";
 import { ServicesWatch } from "./services_watch.ts";
 import { isServing } from "./status.ts";
+import { VerifySchedule } from "./verify_schedule.ts";
 import { VipKeeper } from "./vip_keeper.ts";
 
 const log = getLog("node");
@@ -59,6 +61,8 @@ export class Node {
   readonly #observer: Observer;
   readonly #memory: MemoryKeeper;
   readonly #recorder: Recorder;
+  readonly #copies: CopyWatch;
+  readonly #verify: VerifySchedule;
   readonly #runner: GoalRunner;
   readonly #performer: Performer;
   readonly #done = Promise.withResolvers<void>();
@@ -102,6 +106,17 @@ export class Node {
     this.#observer = this.#makeObserver();
     this.loop = this.#makeLoop();
     this.reporter = this.#makeReporter();
+    this.#copies = new CopyWatch({
+      dataSets: () => this.reporter.dataSets,
+      tell: (rule, text) => this.#recorder.note(rule, text),
+    });
+    this.#verify = new VerifySchedule({
+      clock,
+      everyMs: config.replication.verify?.everyMs ?? null,
+      paths: options.paths ?? null,
+      last: () => this.reporter.verification({ maxAgeMs: 0 }),
+      tell: (rule, text) => this.#recorder.note(rule, text),
+    });
   }
 
   /** Resolves when the node has left for good. */
@@ -416,6 +431,8 @@ export class Node {
     this.#services.watch(name === "active");
     this.#idle.pace(now, name === "active" && peerReadySince !== null);
     this.#isolation.pace(result, now);
+    this.#copies.pace(now);
+    this.#verify.pace(now, name === "standby" && this.#options.config.role === "slave");
     this.#options.beat.turn(now);
     this.#options.onTurn(`${name}: ${why}`);
   }
@@ -423,6 +440,7 @@ export class Node {
   /** Nothing is decided any more; who waits for a turn gets a timer. */
   #stopTurning(): void {
     this.loop.stop();
+    this.#verify.close();
     this.#options.beat.release();
   }
 

@@ -17,6 +17,7 @@ import type { BeatClock } from "./beat.ts";
 import type { ConfigNews } from "./config_news.ts";
 import type { Memory } from "./memory.ts";
 import type { Node } from "./node.ts";
+import type { Paths } from "./paths.ts";
 import type { Identity } from "./status.ts";
 
 /** What {@linkcode Node} is made of. */
@@ -43,6 +44,8 @@ export interface NodeOptions {
   /** Told at each turn, for systemd's watchdog and status line. */
   readonly onTurn: (sentence: string) => void;
   readonly configNews: ConfigNews;
+  /** Where everything is, for what runs relais again; absent: nothing does. */
+  readonly paths?: Paths;
   /** The node with the configuration before this one, which this node is to follow; null at the start. */
   readonly former: Node | null;
 }

@@ -13,6 +13,7 @@ import type { Gate } from "../services/gate.ts";
 import type { Shield } from "../services/shield.ts";
 import type { Alerts } from "./alerts.ts";
 import type { ConfigNews } from "./config_news.ts";
+import { oldCopyText, withAlarm } from "./copy_age.ts";
 import { dataSetStatus, formatAge } from "./data_sets.ts";
 import type { GoalRunner } from "./goal_runner.ts";
 import type { History } from "./history.ts";
@@ -20,6 +21,7 @@ import type { IsolationWatch } from "./isolation_watch.ts";
 import type { Links } from "./links.ts";
 import type { Loop } from "./loop.ts";
 import type { Observer } from "./observer.ts";
+import { readVerification, verificationAlert } from "./verification.ts";
 import { gateAlert, type Identity, makeHealth, makeStatus, peerMismatch } from "./status.ts";
 import type { VipKeeper } from "./vip_keeper.ts";
 
@@ -53,6 +55,7 @@ export interface ReporterOptions {
   /** What the HTTP side counted. */
   readonly counters: Readonly<StatusDocument["counters"]>;
   readonly configNews: Readonly<ConfigNews>;
+  readonly stateDir: string;
 }
 
 /** See the module. */
@@ -61,6 +64,8 @@ export class Reporter {
   #seq = 0;
   #sets: StatusDocument["dataSets"] = [];
   #setsReadAt = -Infinity;
+  #verification: StatusDocument["verification"] = null;
+  #verificationReadAt = -Infinity;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
@@ -96,6 +101,7 @@ export class Reporter {
       shield: this.#options.shield.up,
       dataSets: this.#dataSets({ maxAgeMs: 0 }),
       stream: this.stream,
+      verification: this.verification({ maxAgeMs: 0 }),
       goal: this.#options.runner.current,
       history: this.#options.history.entries,
       alerts: this.alerts,
@@ -137,7 +143,9 @@ export class Reporter {
       this.#options.configNews.refusal,
       this.#streamAlert(),
     ].filter((text) => text !== null);
-    const lasting = [...this.#silentWitnesses(), ...this.#failedCopies()];
+    const lasting = [...this.#silentWitnesses(), ...this.#failedCopies(), ...this.#oldCopies()];
+    const proof = verificationAlert(this.verification({ maxAgeMs: DATA_SETS_FRESH_MS }));
+    if (proof !== null) lasting.push(proof);
     return [...standing, ...lasting, ...localFaults, ...keeper.problems, ...alerts.texts];
   }
 
@@ -171,6 +179,32 @@ export class Reporter {
     );
   }
 
+  /** A copy that nobody renews is never silent either. */
+  #oldCopies(): string[] {
+    return this.#dataSets({ maxAgeMs: DATA_SETS_FRESH_MS })
+      .flatMap((entry) => entry.tooOld ? [oldCopyText(entry)] : []);
+  }
+
+  /** What is known of each set, not older than some seconds; for what watches over the copies. */
+  get dataSets(): StatusDocument["dataSets"] {
+    return this.#dataSets({ maxAgeMs: DATA_SETS_FRESH_MS });
+  }
+
+  /** The last proof of the copies on this host; read again when what is known is older than `maxAgeMs`. */
+  verification({ maxAgeMs }: { readonly maxAgeMs: number }): StatusDocument["verification"] {
+    const { config, clock, stateDir, replicator } = this.#options;
+    const now = clock.nowMs();
+    if (replicator === null) return null;
+    if (now - this.#verificationReadAt >= maxAgeMs) {
+      this.#verificationReadAt = now;
+      const everyMs = config.replication.verify?.everyMs ?? null;
+      const standsBy = config.role === "slave" && this.#options.loop.state.name === "standby";
+      const wallMs = clock.wallMs();
+      this.#verification = readVerification(stateDir, { wallMs, everyMs, standsBy });
+    }
+    return this.#verification;
+  }
+
   #result(): StepResult {
     const { last, state } = this.#options.loop;
     if (last === null) throw new Error("Cannot report as the node has not started");
@@ -183,7 +217,15 @@ export class Reporter {
     // The peer asks for our health several times a second; the states of the sets are files.
     if (now - this.#setsReadAt >= maxAgeMs) {
       this.#setsReadAt = now;
-      this.#sets = replicator === null ? [] : dataSetStatus(replicator.status());
+      this.#sets = replicator === null
+        ? []
+        : dataSetStatus(replicator.status()).map((entry) =>
+          withAlarm(entry, {
+            role: this.#options.config.role,
+            state: this.#options.loop.state,
+            now,
+          })
+        );
     }
     return this.#sets;
   }

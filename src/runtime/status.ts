@@ -42,6 +42,7 @@ export interface StatusInput {
   readonly shield: ShieldUp | null;
   readonly dataSets: StatusDocument["dataSets"];
   readonly stream: StatusDocument["stream"];
+  readonly verification: StatusDocument["verification"];
   readonly goal: GoalInProgress | null;
   readonly history: readonly HistoryEntry[];
   readonly alerts: readonly string[];
@@ -129,6 +130,7 @@ export function makeStatus(input: StatusInput): StatusDocument {
     shield: makeShield(input),
     dataSets: input.dataSets,
     stream: input.stream,
+    verification: input.verification,
     goal: input.goal === null ? null : {
       name: input.goal.goal,
       step: input.goal.step,

@@ -210,23 +210,41 @@ function linkTable({ links }: StatusDocument, words: PageWords): Html {
   );
 }
 
-function dataTable({ dataSets }: StatusDocument, words: PageWords): Html {
-  return grid(
-    [words.set, words.direction, words.age, words.size, words.duration, words.next, words.error],
+function dataTable({ dataSets, verification }: StatusDocument, words: PageWords): Html {
+  const table = grid(
+    [
+      ...[words.set, words.direction, words.age, words.snapshot, words.size, words.duration],
+      ...[words.rate, words.digest, words.epoch, words.next, words.error],
+    ],
     dataSets.map((d) => [
       d.set,
       d.direction,
-      d.ageMs === null ? words.never : span(d.ageMs, words),
+      (d.ageMs === null ? words.never : span(d.ageMs, words)) +
+      (d.tooOld ? ` (${words.tooOld})` : ""),
+      d.snapshot ?? "",
       bytes(d.size),
       d.durationMs === null ? "" : `${(d.durationMs / 1000).toFixed(1)} s`,
+      d.bytesPerSecond === null ? "" : `${bytes(d.bytesPerSecond)}/s`,
+      d.sha256?.slice(0, 12) ?? "",
+      d.epoch === null ? "" : String(d.epoch),
       d.running !== null
-        ? `${d.running.phase} ${bytes(d.running.doneBytes)}`
+        ? `${d.running.phase} ${bytes(d.running.doneBytes)}` +
+          (d.running.totalBytes === null ? "" : ` / ${bytes(d.running.totalBytes)}`)
         : d.nextRunInMs === null
         ? ""
         : span(d.nextRunInMs, words),
       d.lastError === null ? "" : `${d.lastErrorAt ?? ""} ${d.lastError}`,
     ]),
   );
+  if (verification === null) return table;
+  const { ageMs, result, text, overdue } = verification;
+  const late = overdue ? ` (${words.overdue})` : "";
+  return html`
+    ${table}<p>${words.verified}: ${words[result]}, ${ago(
+      ageMs,
+      words,
+    )}${late}. ${result === "equal" ? "" : text}</p>
+  `;
 }
 
 function historyTable({ history }: StatusDocument, words: PageWords): Html {
