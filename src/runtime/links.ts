@@ -9,6 +9,7 @@
 import type { VipLink } from "../arp/vip_link.ts";
 import { contains, parseCidr, parseIp } from "../config/address.ts";
 import type { LocalConfig, NetworkConfig } from "../config/types.ts";
+import { SUSPECT_INTERVALS } from "../core/detector.ts";
 import type { StepResult } from "../core/step.ts";
 import { PROBES_FOR_SILENCE } from "../core/situation.ts";
 import type { LinkEvidence, PeerReport, VipEvidence } from "../core/types.ts";
@@ -319,6 +320,10 @@ export class Links {
     for (const view of this.views) {
       if (view.peerAddress === address) {
         const wasSilent = view.lastIcmpAt === null;
+        const { intervalMs } = this.#config.heartbeat;
+        // The path was broken: VIP probes that went into it are no proof that nobody holds the VIPs.
+        const wasBroken = atMs - (view.lastIcmpAt ?? -Infinity) > SUSPECT_INTERVALS * intervalMs;
+        if (wasBroken) view.vipLink?.discard();
         view.lastIcmpAt = atMs;
         view.icmpRttMs = rttMs;
         view.icmpReceived++;

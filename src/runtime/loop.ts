@@ -115,6 +115,7 @@ export class Loop {
   stop(): void {
     this.#running = false;
     if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
   }
 
   /** Hands an event to the core, at once. */
@@ -176,10 +177,15 @@ export class Loop {
     const pause = isUrgent(result, this.#options.config)
       ? FAST_TURN_MS
       : Math.min(this.#options.config.intervalMs, SLOW_TURN_MAX_MS);
-    if (this.#dueAt !== null && this.#dueAt > now && this.#dueAt <= now + pause) return;
+    const stays = this.#timer !== null && this.#dueAt !== null && this.#dueAt > now;
+    if (stays && this.#dueAt! <= now + pause) return;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#dueAt = now + pause;
-    this.#timer = setTimeout(() => this.#turn(), pause);
+    this.#timer = setTimeout(() => {
+      // It is no timer any more, also when it fires a moment before it is due by the other clock.
+      this.#timer = null;
+      this.#turn();
+    }, pause);
   }
 }
 

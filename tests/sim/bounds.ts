@@ -23,6 +23,7 @@ export const KINDS = [
   "pause",
   "cut",
   "cable",
+  "one-cable",
   "one-way",
   "split",
   "half",
@@ -124,7 +125,7 @@ export function boundOf(kind: Kind, config: LocalConfig): Bound {
 export function livenessMs(config: LocalConfig): number {
   const { deadAfterMs, bootGraceMs } = config.heartbeat;
   return VACANT_DEAD_TIMES * deadAfterMs + bootGraceMs + 2 * FAILED_RETRY_MS + 120_000 +
-    60_000 + 4 * config.services.startDeadlineMs;
+    60_000 + 4 * config.services.startDeadlineMs + 16 * config.failback.stableMs;
 }
 
 /** A goal that never ends is given up after this long. */

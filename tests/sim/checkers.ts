@@ -35,6 +35,9 @@ export const COVERAGE = new Map<string, { yes: number; no: number; taken: number
   RULES.map(({ id }) => [id, { yes: 0, no: 0, taken: 0 }]),
 );
 
+/** The guards as they stand in the table. */
+const ORIGINAL = RULES.map((rule) => ({ rule, guard: rule.guard }));
+
 /** The last look at a guard. */
 const last: { context: Context | null } = { context: null };
 
@@ -249,11 +252,8 @@ export function serves(daemon: Daemon | null): boolean {
   return daemon?.alive === true && SERVING_STATES.includes(daemon.node.loop.state.name);
 }
 
-let ORIGINAL: readonly { readonly rule: Rule; readonly guard: Rule["guard"] }[] = [];
-
 /** Counts how each guard answers, on its way. */
 function watchGuards(): void {
-  ORIGINAL = RULES.map((rule) => ({ rule, guard: rule.guard }));
   for (const { rule, guard } of ORIGINAL) {
     const counted = COVERAGE.get(rule.id)!;
     (rule as { guard: Rule["guard"] }).guard = (context) => {

@@ -39,6 +39,7 @@ export const FAULTS: Readonly<Record<Exclude<Kind, "mixed">, Fault>> = {
     };
   },
   "reboot": (world, target) => {
+    world.wanted[target] = false;
     world.inDaemon(target, (daemon) => daemon.node.leave());
     world.time.after(world.random.between(200, 10_000), () => cutPower(world, target));
     return () => {
@@ -47,8 +48,9 @@ export const FAULTS: Readonly<Record<Exclude<Kind, "mixed">, Fault>> = {
     };
   },
   "stop": (world, target) => {
+    world.wanted[target] = false;
     world.inDaemon(target, (daemon) => daemon.node.leave());
-    return () => startWhenEnded(world, target);
+    return () => start(world, target);
   },
   "kill": (world, target) => {
     world.killDaemon(target);
@@ -56,12 +58,13 @@ export const FAULTS: Readonly<Record<Exclude<Kind, "mixed">, Fault>> = {
     return () => {};
   },
   "dead-for-good": (world, target) => {
+    world.wanted[target] = false;
     world.killDaemon(target);
     // systemd has tried again in vain, then OnFailure= runs the clean-up.
     world.time.after(world.random.between(0, 8000), () => {
       if (world.daemons[target]?.alive !== true) world.hosts[target].unmount();
     });
-    return () => world.startDaemon(target);
+    return () => start(world, target);
   },
   "stall": (world, target) => {
     const daemon = world.daemons[target];
@@ -76,8 +79,12 @@ export const FAULTS: Readonly<Record<Exclude<Kind, "mixed">, Fault>> = {
   "pause": (world, target) => freeze(world, target, true),
   "cut": (world, target) => cut(world, [target], ALL.filter((other) => other !== target)),
   "cable": (world, target) => {
-    const pulled = world.random.chance(0.6) ? world.networks : [world.networks[0]!];
-    for (const network of pulled) network.carrier[target] = false;
+    for (const network of world.networks) network.carrier[target] = false;
+    world.linkChanged(target);
+    return () => heal(world);
+  },
+  "one-cable": (world, target) => {
+    world.random.pick(world.networks).carrier[target] = false;
     world.linkChanged(target);
     return () => heal(world);
   },
@@ -173,7 +180,7 @@ export function mend(world: World): void {
     if (host.frozen) host.thaw(daemon);
     else if (daemon?.alive === true) world.time.unpark(daemon);
     if (!host.powered) boot(world, host.index);
-    else startWhenEnded(world, host.index);
+    else start(world, host.index);
     world.type(host.index, "maintenance-off");
   }
   world.changed();
@@ -189,6 +196,7 @@ function cutPower(world: World, target: 0 | 1): void {
 
 function boot(world: World, target: 0 | 1): void {
   const host = world.hosts[target];
+  world.wanted[target] = true;
   if (host.powered) return;
   world.time.after(world.random.between(...BOOT_MS), () => {
     if (host.powered) return;
@@ -200,12 +208,10 @@ function boot(world: World, target: 0 | 1): void {
   });
 }
 
-/** A daemon that was asked to end is started when it has; one that lives goes on. */
-function startWhenEnded(world: World, target: 0 | 1): void {
-  const daemon = world.daemons[target];
-  if (daemon?.alive === true && daemon.node.isLeaving) {
-    world.time.after(500, () => startWhenEnded(world, target));
-  } else world.startDaemon(target);
+/** One that ends is started again when it has ended. */
+function start(world: World, target: 0 | 1): void {
+  world.wanted[target] = true;
+  world.startDaemon(target);
 }
 
 function freeze(world: World, target: 0 | 1, clock: boolean): Undo {

@@ -44,6 +44,8 @@ export class World {
   readonly phones: Phones;
   readonly configs: readonly [LocalConfig, LocalConfig];
   readonly lines: string[] = [];
+  /** systemd starts a daemon that has ended again. */
+  readonly wanted = [true, true];
   #ids = 0;
 
   constructor(seed: number, readonly options: WorldOptions) {
@@ -114,6 +116,7 @@ export class World {
         this.log(`${host.role}: relais has ended`);
         daemon.kill();
         this.changed();
+        if (this.wanted[index]) this.time.after(500, () => this.startDaemon(index));
       });
     });
     this.changed();
@@ -241,8 +244,15 @@ export class World {
     const [a, b] = this.daemons;
     if (a?.alive !== true || b?.alive !== true || a.blocked || b.blocked) return false;
     const names = [a.node.loop.state.name, b.node.loop.state.name].sort().join();
-    return names === "active,standby" && a.node.busyWith === null && b.node.busyWith === null &&
+    return names === "active,standby" && !this.#failbackIsPending() && a.node.busyWith === null &&
+      b.node.busyWith === null &&
       this.phones.allServed();
+  }
+
+  /** The slave serves and will give the service back by itself, sooner or later. */
+  #failbackIsPending(): boolean {
+    const state = this.daemons[SLAVE]!.node.loop.state;
+    return state.name === "active" && this.options.failback === "auto" && !state.failbackHeld;
   }
 
   /**
