@@ -299,7 +299,7 @@ export class VipKeeper {
   }
 
   async #renew(): Promise<void> {
-    const { manager, onRepair, onLapsed } = this.#options;
+    const { manager, onRepair, onLapsed, config } = this.#options;
     try {
       const repairs = await manager.renew();
       this.applyInterfaces();
@@ -311,7 +311,8 @@ export class VipKeeper {
     } catch (error) {
       if (!(error instanceof VipLapsedError)) throw error;
       this.#tellLinks();
-      onLapsed(error.lateMs);
+      // Nothing would mount them again: also where the kernel lets go sooner than isolated_after_ms (calm).
+      onLapsed(Math.max(error.lateMs, config.heartbeat.isolatedAfterMs));
     }
   }
 

@@ -93,6 +93,8 @@ export function boundOf(kind: Kind, config: LocalConfig): Bound {
     case "power":
       return { ...noDouble, none };
     case "cut":
+      // Without a witness each takes the other one for dead.
+      return hasWitness(config) ? { ...noDouble, none } : { double: heal, none, services };
     case "cable":
       return { ...noDouble, none };
     case "freeze":
@@ -133,6 +135,10 @@ export const STUCK_MS = GOAL_DEADLINE_MS;
 
 /** So many state changes per node from the last fault to rest, a failback included. */
 export const TRANSITIONS_MAX = 14;
+
+function hasWitness(config: LocalConfig): boolean {
+  return config.networks.some(({ witnesses }) => witnesses.length > 0);
+}
 
 /** With half of all frames lost each way: eight questions in a row find no answer once in 10^5. */
 function lossy(heal: number): number {
