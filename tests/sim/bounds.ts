@@ -24,6 +24,9 @@ export const KINDS = [
   "cut",
   "cable",
   "one-cable",
+  "cut-phones",
+  "alone-ill",
+  "stuck",
   "one-way",
   "split",
   "half",
@@ -92,6 +95,11 @@ export function boundOf(kind: Kind, config: LocalConfig): Bound {
   switch (kind) {
     case "power":
       return { ...noDouble, none };
+    case "kill":
+      // systemd starts it again while the kernel still holds the VIPs.
+      return { ...noDouble, none: 0 };
+    case "cut-phones":
+      return { double: hasWitness(config) ? 0 : heal, none: null, services };
     case "cut":
       // Without a witness each takes the other one for dead.
       return hasWitness(config) ? { ...noDouble, none } : { double: heal, none, services };
@@ -140,7 +148,7 @@ function hasWitness(config: LocalConfig): boolean {
   return config.networks.some(({ witnesses }) => witnesses.length > 0);
 }
 
-/** With half of all frames lost each way: eight questions in a row find no answer once in 10^5. */
+/** With half of all frames lost each way: twenty questions in a row find no answer once in a million. */
 function lossy(heal: number): number {
-  return 8 * heal;
+  return 20 * heal;
 }

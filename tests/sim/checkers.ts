@@ -85,6 +85,15 @@ export class Checkers {
     }
     counted.taken++;
     if (before.name !== result.state.name) this.transitions[index]!++;
+    const { hostUptimeMs } = trace.seen;
+    const bootGraceMs = trace.config.bootGraceMs;
+    if (
+      result.decision.rule === "S-TAKE" && !result.situation.everHeard && hostUptimeMs < bootGraceMs
+    ) {
+      this.#violate(
+        "history: a slave that just booted takes over from a master that it never heard",
+      );
+    }
   }
 
   /** An epoch reaches the disk. */

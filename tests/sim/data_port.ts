@@ -61,6 +61,10 @@ export class SimData {
   async sendAstdbAtRest(
     options: { readonly signal: AbortSignal; readonly epoch: number },
   ): Promise<void> {
+    const { host, world } = this.daemon;
+    if (host.running !== "none") {
+      world.checkers.fail(`data: the astdb leaves the ${host.role} while its services run`);
+    }
     await this.#copy(options.epoch, options.signal);
   }
 

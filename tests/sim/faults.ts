@@ -20,7 +20,7 @@ const BOOT_MS = [6000, 20_000] as const;
 const RESTART_MS = [200, 2000] as const;
 
 /** Kinds whose victim is the one that serves, and whom the other one can relieve. */
-export const TAKEOVER_KINDS: readonly Kind[] = ["power", "freeze", "pause", "cut", "cable"];
+export const TAKEOVER_KINDS: readonly Kind[] = ["power", "freeze", "pause", "cut", "cable", "kill"];
 
 /** Each kind but `mixed`. */
 export const FAULTS: Readonly<Record<Exclude<Kind, "mixed">, Fault>> = {
@@ -87,6 +87,20 @@ export const FAULTS: Readonly<Record<Exclude<Kind, "mixed">, Fault>> = {
     world.random.pick(world.networks).carrier[target] = false;
     world.linkChanged(target);
     return () => heal(world);
+  },
+  // The telephones hear both hosts; the host hears neither its peer nor a witness.
+  "cut-phones": (world, target) => cut(world, [target], [1 - target, WITNESS]),
+  "alone-ill": (world, target) => {
+    const other = (1 - target) as 0 | 1;
+    world.hosts[target].serviceMode = "fail";
+    cutPower(world, other);
+    return () => boot(world, other);
+  },
+  "stuck": (world, target) => {
+    const other = (1 - target) as 0 | 1;
+    world.hosts[target].serviceMode = "hang";
+    cutPower(world, other);
+    return () => boot(world, other);
   },
   "one-way": (world, target) => {
     const out = world.random.chance(0.5);

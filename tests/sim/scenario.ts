@@ -36,6 +36,7 @@ export function play(seed: number): Outcome {
     failback: dice.chance(0.75) ? "auto" : "manual",
     stableS: dice.pick([2, 5, 30]),
     twoVips: dice.chance(0.5),
+    startDeadlineS: dice.pick([20, 20, 20, 400]),
   };
   const world = new World(seed, options);
   try {
@@ -93,11 +94,13 @@ function episode(world: World, kind: Kind, dice: Random, broken: () => boolean):
   };
   if (kind !== "mixed") {
     begin(kind, target);
-    const lasts = dice.pick([
-      dice.between(50, 1500),
-      dice.between(1000, 8000),
-      dice.between(5000, 40_000),
-    ]);
+    const lasts = kind === "stuck" && world.options.startDeadlineS > 300
+      ? dice.between(600_000, 700_000)
+      : dice.pick([
+        dice.between(50, 1500),
+        dice.between(1000, 8000),
+        dice.between(5000, 40_000),
+      ]);
     time.runUntil(time.now + lasts, broken);
   } else {
     const names = Object.keys(FAULTS) as Exclude<Kind, "mixed">[];

@@ -27,6 +27,7 @@ export interface WorldOptions {
   readonly hasKey: boolean;
   readonly failback: "auto" | "manual";
   readonly stableS: number;
+  readonly startDeadlineS: number;
   /** The second network has a VIP, too. */
   readonly twoVips: boolean;
 }
@@ -246,7 +247,7 @@ export class World {
     const names = [a.node.loop.state.name, b.node.loop.state.name].sort().join();
     return names === "active,standby" && !this.#failbackIsPending() && a.node.busyWith === null &&
       b.node.busyWith === null &&
-      this.phones.allServed();
+      this.phones.allServed() && this.hosts.some(({ running }) => running === "none");
   }
 
   /** The slave serves and will give the service back by itself, sooner or later. */
@@ -288,7 +289,9 @@ export class World {
   }
 }
 
-function toml({ preset, networks, witness, failback, stableS, twoVips }: WorldOptions): string {
+function toml(
+  { preset, networks, witness, failback, stableS, twoVips, startDeadlineS }: WorldOptions,
+): string {
   const tables = ["voip", "data"].slice(0, networks).map((name, n) =>
     [
       "[[networks]]",
@@ -304,7 +307,7 @@ function toml({ preset, networks, witness, failback, stableS, twoVips }: WorldOp
     '[cluster]\nname = "sim"\npreset = "none"',
     ...tables,
     `[heartbeat]\npreset = "${preset}"`,
-    '[services]\nunits = ["asterisk.service", "agentd.service"]\nstart_deadline_s = 20\nstop_deadline_s = 10',
+    `[services]\nunits = ["asterisk.service", "agentd.service"]\nstart_deadline_s = ${startDeadlineS}\nstop_deadline_s = 10`,
     `[failback]\nmode = "${failback}"\nstable_s = ${stableS}`,
     "",
   ].join("\n\n");
