@@ -132,6 +132,13 @@ function settle(world: World, broken: () => boolean): void {
   let quietSince: number | null = null;
   while (!broken()) {
     time.runUntil(time.now + 500, broken);
+    for (const [n, daemon] of world.daemons.entries()) {
+      const state = daemon?.alive === true ? daemon.node.loop.state : null;
+      // The operator sees that it was not heard, and types it again.
+      if (state?.name === "maintenance" && daemon!.nodeNow() - state.since > 10_000) {
+        world.type(n as 0 | 1, "maintenance-off");
+      }
+    }
     if (world.isQuiet()) quietSince ??= time.now;
     else quietSince = null;
     checkers.look();
