@@ -25,6 +25,7 @@ export const KINDS = [
   "cable",
   "one-cable",
   "cut-phones",
+  "step-cut",
   "alone-ill",
   "stuck",
   "one-way",
@@ -51,6 +52,8 @@ export type Kind = typeof KINDS[number];
 export interface Bound {
   /** Two nodes answer one telephone. Null: no bound is claimed beyond that of the separation. */
   readonly double: number;
+  /** The same while the hosts cannot talk and one of them could know that it is cut off. */
+  readonly apart: number;
   /** Nobody answers, where the other node could; null: not claimed. */
   readonly none: number | null;
   /** Both run services while they can talk. */
@@ -86,6 +89,11 @@ export function terms(config: LocalConfig): Readonly<Record<string, number>> {
 
 /** The bound of a kind. */
 export function boundOf(kind: Kind, config: LocalConfig): Bound {
+  const apart = ["ip", "loss", "one-way-loss", "delay", "mixed"].includes(kind) ? Infinity : 0;
+  return { apart, ...ofKind(kind, config) };
+}
+
+function ofKind(kind: Kind, config: LocalConfig): Omit<Bound, "apart"> {
   const t = terms(config);
   const heal = t.heal!;
   const stop = 2 * config.services.stopDeadlineMs;
@@ -99,7 +107,8 @@ export function boundOf(kind: Kind, config: LocalConfig): Bound {
       // systemd starts it again while the kernel still holds the VIPs.
       return { ...noDouble, none: 0 };
     case "cut-phones":
-      return { double: hasWitness(config) ? 0 : heal, none: null, services };
+    case "step-cut":
+      return { double: heal, none: null, services };
     case "cut":
       // Without a witness each takes the other one for dead.
       return hasWitness(config) ? { ...noDouble, none } : { double: heal, none, services };

@@ -59,6 +59,8 @@ export class Checkers {
   readonly #epochs = [0, 0];
   /** Since they cannot talk, this host has heard a witness. */
   readonly #heardWitness = [false, false];
+  readonly #heardBefore = [false, false];
+  #apartSince: number | null = null;
   #lookedAt = 0;
 
   constructor(readonly world: World) {}
@@ -131,9 +133,13 @@ export class Checkers {
       );
       this.#span(this.#double[phone]!, passed, by.length > 1, !apart, (counted) => {
         this.#note("double", counted);
-        return counted > bound.double
+        // Cut off and not excused: it must have let go before the other one mounted.
+        const limit = this.#apartSince === null || this.kind === "mixed"
+          ? bound.double
+          : Math.min(bound.double, bound.apart);
+        return counted > limit
           ? `safety: two nodes answer telephone ${phone} for ${counted.toFixed(0)} ms, ` +
-            `bound of ${this.kind}: ${bound.double} ms`
+            `bound of ${this.kind}: ${limit} ms`
           : null;
       });
       const nobody = by.length === 0 && this.expectsTakeover;
@@ -180,16 +186,26 @@ export class Checkers {
     this.#violate(text);
   }
 
-  /** They cannot talk, and each may believe that the other one is dead. */
+  /**
+   * They cannot talk, and each may believe that the other one is dead: it has heard a witness when the
+   * silence of the peer was old enough, or has none, or an operator told it to act on nothing.
+   */
   #areApart(): boolean {
-    const { networks, hosts, options, daemons } = this.world;
-    const joined = networks.some((network) => network.isJoined(MASTER, SLAVE));
+    const { networks, hosts, options, daemons, configs, time } = this.world;
+    const { deadAfterMs, isolatedAfterMs, intervalMs } = configs[0].heartbeat;
+    const joined = networks.some((network) => network.isJoined(MASTER, SLAVE)) &&
+      hosts.every((host) => host.answers);
+    this.#apartSince = joined ? null : this.#apartSince ?? time.now;
+    const apartMs = this.#apartSince === null ? 0 : time.now - this.#apartSince;
     let apart = !joined;
     for (const host of [MASTER, SLAVE]) {
       const hears = networks.some((network) =>
         network.witnessUp && network.isJoined(host, WITNESS)
       );
-      this.#heardWitness[host] = joined ? false : this.#heardWitness[host]! || hears;
+      const counts = (hears || this.#heardBefore[host]!) &&
+        apartMs >= deadAfterMs - isolatedAfterMs - 3 * intervalMs;
+      this.#heardWitness[host] = joined ? false : this.#heardWitness[host]! || counts;
+      this.#heardBefore[host] = hears;
       const inMaintenance = daemons[host]?.alive === true &&
         daemons[host].node.loop.state.name === "maintenance";
       apart &&= !options.witness || this.#heardWitness[host]! || inMaintenance;

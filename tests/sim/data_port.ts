@@ -113,20 +113,43 @@ export class SimData {
   ): Promise<void> {
     const { world, clock, host } = this.daemon;
     this.#ask(epoch);
-    await clock.sleep(world.random.between(50, 2500), signal);
+    await clock.sleep(world.random.between(50, 1500), signal);
     if (!stays()) throw new Error("this node serves no more");
     this.#ask(epoch);
     const peer = world.hosts[1 - host.index]!;
-    await clock.sleep(world.random.between(1, 10), signal);
-    if (peer.diskFull) throw new Error("Cannot write on the peer: no space left on device");
-    world.installed(peer, epoch);
+    const { bootId } = peer;
+    // All has arrived: what is left is work of the peer, whatever becomes of the sender.
+    const takes = world.random.between(10, 3000);
+    const put = Promise.withResolvers<void>();
+    world.time.after(takes, () => {
+      let failed: unknown = null;
+      try {
+        if (!peer.answers || peer.bootId !== bootId) throw new Error("the peer died meanwhile");
+        this.#ask(epoch, true);
+        if (peer.diskFull) throw new Error("Cannot write on the peer: no space left on device");
+        world.installed(peer, epoch);
+      } catch (error) {
+        failed = error;
+      }
+      world.time.after(
+        0.2,
+        () => failed === null ? put.resolve() : put.reject(failed),
+        this.daemon,
+      );
+    });
+    const onAbort = (): void => put.reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    await put.promise.finally(() => signal.removeEventListener("abort", onAbort));
   }
 
   /** What `relais receive` asks the daemon over there. */
-  #ask(epoch: number): void {
+  #ask(epoch: number, isThere = false): void {
     const { world, host } = this.daemon;
     const peer = world.daemons[1 - host.index];
-    if (!world.canTalk() || peer === null || peer === undefined || !peer.alive || peer.blocked) {
+    if (
+      (!isThere && !world.canTalk()) || peer === null || peer === undefined || !peer.alive ||
+      peer.blocked
+    ) {
       throw new Error("Cannot reach the peer by ssh: look at the link");
     }
     const { state } = peer.node.loop;

@@ -17,7 +17,7 @@ export type Fault = (world: World, target: 0 | 1) => Undo;
 
 const ALL = [MASTER, SLAVE, WITNESS, CLIENT, CLIENT + 1] as const;
 const BOOT_MS = [6000, 20_000] as const;
-const RESTART_MS = [200, 2000] as const;
+const RESTART_MS = [200, 1200] as const;
 
 /** Kinds whose victim is the one that serves, and whom the other one can relieve. */
 export const TAKEOVER_KINDS: readonly Kind[] = ["power", "freeze", "pause", "cut", "cable", "kill"];
@@ -90,6 +90,19 @@ export const FAULTS: Readonly<Record<Exclude<Kind, "mixed">, Fault>> = {
   },
   // The telephones hear both hosts; the host hears neither its peer nor a witness.
   "cut-phones": (world, target) => cut(world, [target], [1 - target, WITNESS]),
+  // First the peer falls silent, a little later the witness, as when a stack of switches fails.
+  "step-cut": (world, target) => {
+    const undo = cut(world, [target], [1 - target]);
+    const { deadAfterMs } = world.configs[0].heartbeat;
+    let over = false;
+    world.time.after(world.random.between(0, 1.5 * deadAfterMs), () => {
+      if (!over) cut(world, [target], [WITNESS]);
+    });
+    return () => {
+      over = true;
+      undo();
+    };
+  },
   "alone-ill": (world, target) => {
     const other = (1 - target) as 0 | 1;
     world.hosts[target].serviceMode = "fail";
