@@ -41,8 +41,12 @@ export const FAULTS: Readonly<Record<Exclude<Kind, "mixed">, Fault>> = {
   "reboot": (world, target) => {
     world.wanted[target] = false;
     world.inDaemon(target, (daemon) => daemon.node.leave());
-    world.time.after(world.random.between(200, 10_000), () => cutPower(world, target));
+    let over = false;
+    world.time.after(world.random.between(200, 10_000), () => {
+      if (!over) cutPower(world, target);
+    });
     return () => {
+      over = true;
       cutPower(world, target);
       boot(world, target);
     };
