@@ -16,6 +16,8 @@ export interface Hunted {
 }
 
 const SEEDS_PER_MUTANT = 120;
+/** Of those that should not be seen; the list would be wrong if they were. */
+const SEEDS_PER_EQUIVALENT = 8;
 const DEADLINE_MS = 240_000;
 const ROOT = new URL("../../", import.meta.url).pathname;
 
@@ -28,7 +30,11 @@ export async function hunt(jobs: number, only: string | null = null): Promise<Hu
     const hunted = await one(mutant);
     found.push(hunted);
     console.log(
-      `  ${hunted.caughtBy === null ? "SURVIVES" : "caught  "} ${mutant.name}` +
+      `  ${
+        hunted.caughtBy === null
+          ? (hunted.equivalent === null ? "SURVIVES" : "unseen  ")
+          : "caught  "
+      } ${mutant.name}` +
         (hunted.caughtBy === null ? "" : `: seed ${hunted.seed}, ${hunted.caughtBy.slice(0, 90)}`),
     );
   });
@@ -46,8 +52,9 @@ async function one(mutant: Mutant): Promise<Hunted> {
     await copyTree(`${ROOT}tests/support`, `${copy}/tests/support`);
     const path = `${copy}/src/core/${mutant.file}`;
     await Deno.writeTextFile(path, apply(mutant, await Deno.readTextFile(path)));
+    const count = mutant.equivalent === undefined ? SEEDS_PER_MUTANT : SEEDS_PER_EQUIVALENT;
     const first = mutant.seed === undefined ? [] : [`${mutant.seed}`];
-    const args = ["tests/sim/worker.ts", "--first", ...first, `1-${SEEDS_PER_MUTANT}`];
+    const args = ["tests/sim/worker.ts", "--first", ...first, `1-${count}`];
     let caughtBy: string | null = null;
     let seed: number | null = null;
     const { code, stderr } = await run({ args, cwd: copy, deadlineMs: DEADLINE_MS }, (line) => {
@@ -87,6 +94,13 @@ async function copyTree(from: string, to: string): Promise<void> {
 }
 
 if (import.meta.main) {
-  const hunted = await hunt(Number(Deno.env.get("JOBS") ?? 1), Deno.args[0] ?? null);
-  console.log(JSON.stringify(hunted.map(({ name, seed }) => [name, seed])));
+  const hunted = await hunt(
+    Number(Deno.env.get("JOBS") || navigator.hardwareConcurrency),
+    Deno.args[0] ?? null,
+  );
+  const alive = hunted.filter(({ caughtBy, equivalent }) =>
+    caughtBy === null && equivalent === null
+  );
+  console.log(`${hunted.length} mutants, ${alive.length} survive`);
+  if (alive.length > 0) Deno.exitCode = 1;
 }

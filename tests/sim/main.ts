@@ -35,7 +35,7 @@ interface Line {
 
 type Count = { yes: number; no: number; taken: number };
 
-const env = (name: string, otherwise: number): number => Number(Deno.env.get(name) ?? otherwise);
+const env = (name: string, otherwise: number): number => Number(Deno.env.get(name) || otherwise);
 const seeds = env("SEEDS", QUICK);
 const from = env("FROM", 1);
 const jobs = env("JOBS", navigator.hardwareConcurrency);
