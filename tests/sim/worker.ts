@@ -5,6 +5,7 @@
  * @module
  */
 
+import process from "node:process";
 import { COVERAGE } from "./checkers.ts";
 import { play } from "./scenario.ts";
 
@@ -22,4 +23,5 @@ play: for (const text of Deno.args.filter((argument) => !argument.startsWith("--
     if (failed && first) break play;
   }
 }
-console.log(JSON.stringify({ coverage: [...COVERAGE] }));
+const { user, system } = process.cpuUsage();
+console.log(JSON.stringify({ coverage: [...COVERAGE], cpuSeconds: (user + system) / 1e6 }));
