@@ -45,6 +45,7 @@ const worst = new Map<string, Worst>();
 const failed: Line[] = [];
 let simulatedMs = 0;
 let played = 0;
+let cpuSeconds = 0;
 
 const chunks = [REGRESSIONS.map(({ seed }) => `${seed}`).join(" ")];
 for (let seed = from; seed < from + seeds; seed += CHUNK) {
@@ -54,8 +55,14 @@ console.log(`simulation: seeds ${from} to ${from + seeds - 1} and ${REGRESSIONS.
 await inParallel(chunks, jobs, async (chunk) => {
   const args = ["tests/sim/worker.ts", ...chunk.split(" ")];
   const { code, stderr } = await run({ args, cwd: ROOT, deadlineMs: CHUNK_DEADLINE_MS }, (text) => {
-    const line = JSON.parse(text) as Line | { readonly coverage: [string, Count][] };
-    if ("coverage" in line) return line.coverage.forEach(addCoverage);
+    const line = JSON.parse(text) as Line | {
+      readonly coverage: [string, Count][];
+      readonly cpuSeconds: number;
+    };
+    if ("coverage" in line) {
+      cpuSeconds += line.cpuSeconds;
+      return line.coverage.forEach(addCoverage);
+    }
     played++;
     simulatedMs += line.simulatedMs;
     line.worst.forEach(addWorst);
@@ -73,8 +80,8 @@ console.log(
     seconds.toFixed(0)
   } s on ${jobs} processes ` +
     `(${
-      (hours / seconds * 60 / jobs).toFixed(0)
-    } hours per minute of each), ${failed.length} failed`,
+      (hours / cpuSeconds * 60).toFixed(0)
+    } hours per minute of processor time), ${failed.length} failed`,
 );
 let hunted: Hunted[] = [];
 if (Deno.env.get("MUTANTS") !== "0") {
@@ -189,7 +196,7 @@ async function writeResult(): Promise<void> {
         commit: new TextDecoder().decode(stdout).trim(),
         seeds: played,
         simulated_hours: Math.round(hours),
-        simulated_hours_per_process_minute: Math.round(hours / seconds * 60 / jobs),
+        simulated_hours_per_cpu_minute: Math.round(hours / cpuSeconds * 60),
         violations: failed.length,
         failed_seeds: failed.map(({ seed }) => seed),
         rows: RULES.length,
