@@ -4,11 +4,13 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup build deb repo check test test-unit test-netns test-packaging test-lab lab lab-down
+.PHONY: sim sim-mutants
 .PHONY: demo demo-figures bench-data fmt clean
 MAKEFLAGS += --no-print-directory
 
 T := packaging/toolchain
 DENO := $(T)/deno
+export SEEDS FROM JOBS MUTANTS
 export ARCH KEEP DENORT DENORT_BIN DEB_VERSION RELAIS_REPO_KEY
 
 help: ## This list
@@ -31,10 +33,16 @@ check: setup ## Format, lint (with the purity gate), types
 	@$(T)/check.sh
 
 test: ## Everything: setup, build, check, unit, scenarios, namespaces, package, laboratory (root)
-	@$(T)/test.sh build check unit netns packaging lab
+	@$(T)/test.sh build check unit sim netns packaging lab
 
 test-unit: setup ## Unit tests, scenarios, architecture
 	@$(T)/test.sh unit
+
+sim: setup ## Two simulated nodes, every fault, and mutants of the rules (SEEDS=100000 JOBS=2 goes long)
+	@$(DENO) run -A --no-check --frozen tests/sim/main.ts
+
+sim-mutants: setup ## Only the mutants: each broken rule must be caught
+	@$(DENO) run -A --no-check --frozen tests/sim/hunt.ts
 
 test-packaging: build ## Units, the package, its repository, as apt and systemd see them
 	@$(T)/test.sh packaging

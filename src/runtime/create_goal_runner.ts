@@ -6,8 +6,6 @@
 
 import type { CoreEvent } from "../core/types.ts";
 import { messageOf } from "../os/errors.ts";
-import { flushFlows } from "../services/flows.ts";
-import { askPeer } from "./ask_peer.ts";
 import type { GateKeeper } from "./gate_keeper.ts";
 import { GoalRunner } from "./goal_runner.ts";
 import { type HookOccasion, runHooks } from "./hooks.ts";
@@ -15,6 +13,7 @@ import type { Links } from "./links.ts";
 import type { MemoryKeeper } from "./memory_keeper.ts";
 import type { NodeOptions } from "./node_options.ts";
 import type { PeerLine } from "./peer_line.ts";
+import type { NodePorts } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
 import type { ServicesWatch } from "./services_watch.ts";
 import { createStepPerformer, stepDeadlineMs, stepHasWork } from "./steps.ts";
@@ -27,6 +26,7 @@ type FromNode = Pick<
 
 /** The parts of a node that its goals need. */
 export interface GoalRunnerParts extends FromNode {
+  readonly ports: Pick<NodePorts, "askPeer" | "flushFlows">;
   readonly gateKeeper: GateKeeper;
   readonly services: ServicesWatch;
   readonly links: Links;
@@ -57,7 +57,8 @@ export function createGoalRunner(parts: GoalRunnerParts): GoalRunner {
       gate,
       installGate: () => parts.gateKeeper.install(),
       shield,
-      flushFlows: async (signal) => vips.length === 0 ? "" : await flushFlows(vips, { signal }),
+      flushFlows: async (signal) =>
+        vips.length === 0 ? "" : await parts.ports.flushFlows(vips, { signal }),
       onTrouble,
       untilHealthy: (signal) => services.untilHealthy(signal),
       mount: (signal) => keeper.mount(signal),
@@ -67,7 +68,10 @@ export function createGoalRunner(parts: GoalRunnerParts): GoalRunner {
       replicator: parts.replicator,
       epoch,
       askPeer: (signal) =>
-        askPeer(parts.links.peerAddresses(), { port: config.heartbeat.httpPort, signal }),
+        parts.ports.askPeer(parts.links.peerAddresses(), {
+          port: config.heartbeat.httpPort,
+          signal,
+        }),
       tellYours: (signal) => parts.peerLine.tellYours(signal),
       runHooks: (moment, goal, signal) =>
         runHooks(moment, {

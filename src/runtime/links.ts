@@ -9,14 +9,16 @@
 import type { VipLink } from "../arp/vip_link.ts";
 import { contains, parseCidr, parseIp } from "../config/address.ts";
 import type { LocalConfig, NetworkConfig } from "../config/types.ts";
+import { SUSPECT_INTERVALS } from "../core/detector.ts";
 import type { StepResult } from "../core/step.ts";
 import { PROBES_FOR_SILENCE } from "../core/situation.ts";
 import type { LinkEvidence, PeerReport, VipEvidence } from "../core/types.ts";
 import { type HealthBody, peerReport } from "../health/types.ts";
-import { HttpProbe } from "../heartbeat/http_probe.ts";
-import { IcmpPinger } from "../heartbeat/icmp.ts";
+import type { HttpProbe } from "../heartbeat/http_probe.ts";
+import type { IcmpPinger } from "../heartbeat/icmp.ts";
 import type { Clock } from "../os/clock.ts";
 import type { InterfaceInfo } from "../vip/iproute.ts";
+import { type NodePorts, SYSTEM_PORTS } from "./ports.ts";
 
 /** Pace of VIP probes while their answer matters now. */
 const VIP_PROBE_HURRY_MS = 40;
@@ -62,6 +64,8 @@ export interface LinksOptions {
   readonly knownWitnesses: readonly string[];
   /** Something was heard that the core may be waiting for. */
   readonly onNews: () => void;
+  /** Default: the real sockets. */
+  readonly ports?: Pick<NodePorts, "pinger" | "http">;
 }
 
 /** All links. */
@@ -75,6 +79,7 @@ export class Links {
   #report: { readonly body: HealthBody; readonly at: number } | null = null;
 
   constructor(options: LinksOptions) {
+    const ports = options.ports ?? SYSTEM_PORTS;
     this.#config = options.config;
     this.#onNews = options.onNews;
     this.#knownWitnesses = new Set(options.knownWitnesses);
@@ -99,9 +104,9 @@ export class Links {
       lastVipProbeAt: -Infinity,
       nextPeerMacAt: now,
     }));
-    this.pinger = new IcmpPinger({ poller: null, clock: options.clock });
+    this.pinger = ports.pinger({ clock: options.clock });
     this.pinger.onReply((address, rttMs, atMs) => this.#onEcho(address, rttMs, atMs));
-    this.#http = new HttpProbe({
+    this.#http = ports.http({
       clock: options.clock,
       port: heartbeat.httpPort,
       deadlineMs: Math.min(2000, Math.max(200, heartbeat.deadAfterMs / 2)),
@@ -315,6 +320,10 @@ export class Links {
     for (const view of this.views) {
       if (view.peerAddress === address) {
         const wasSilent = view.lastIcmpAt === null;
+        const { intervalMs } = this.#config.heartbeat;
+        // The path was broken: VIP probes that went into it are no proof that nobody holds the VIPs.
+        const wasBroken = atMs - (view.lastIcmpAt ?? -Infinity) > SUSPECT_INTERVALS * intervalMs;
+        if (wasBroken) view.vipLink?.discard();
         view.lastIcmpAt = atMs;
         view.icmpRttMs = rttMs;
         view.icmpReceived++;

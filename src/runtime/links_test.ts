@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import type { VipLink } from "../arp/vip_link.ts";
 import { localConfig, parseConfig } from "../config/load.ts";
+import type { HttpProbe } from "../heartbeat/http_probe.ts";
+import type { IcmpPinger, ReplyCallback } from "../heartbeat/icmp.ts";
 import { systemClock } from "../os/clock.ts";
 import { libc } from "../os/libc.ts";
 import { sampleHealth } from "../../tests/support/health_sample.ts";
@@ -80,4 +83,34 @@ Deno.test("Links.inherit() keeps the peer's last word", async () => {
   first.close();
   next.close();
   await server.shutdown();
+});
+
+Deno.test("Links forgets VIP probes that went into a path that was broken, and keeps those of a whole one", () => {
+  const replies: ReplyCallback[] = [];
+  const pinger = {
+    onReply: (callback: ReplyCallback) => replies.push(callback),
+    close: () => {},
+  } as unknown as IcmpPinger;
+  const http = { close: () => {} } as unknown as HttpProbe;
+  const config = localConfig(parseConfig(relaisToml()), "slave");
+  const { intervalMs } = config.heartbeat;
+  const made = new Links({
+    config,
+    clock: systemClock,
+    knownWitnesses: [],
+    onNews: () => {},
+    ports: { pinger: () => pinger, http: () => http },
+  });
+  const [view] = made.views;
+  assert.ok(view !== undefined);
+  let discarded = 0;
+  view.vipLink = { discard: () => discarded++, close: () => {} } as unknown as VipLink;
+  const echo = (atMs: number): void => replies.forEach((reply) => reply(view.peerAddress, 1, atMs));
+  echo(1000);
+  assert.equal(discarded, 1, "nothing was heard before");
+  echo(1000 + 2 * intervalMs);
+  assert.equal(discarded, 1, "one lost echo is no broken path");
+  echo(1000 + 5 * intervalMs);
+  assert.equal(discarded, 2);
+  made.close();
 });

@@ -8,6 +8,7 @@
  * @module
  */
 
+import type { StepTrace } from "../core/invariants.ts";
 import { step, type StepResult } from "../core/step.ts";
 import type { NodeState } from "../core/state.ts";
 import type { Action, CoreConfig, CoreEvent, Observation } from "../core/types.ts";
@@ -41,6 +42,8 @@ export interface LoopOptions {
   readonly onStall: (stalledMs: number) => void;
   /** After each turn: pacing of probes, renewals, status. Must not throw. */
   readonly afterTurn: (result: StepResult, now: number) => void;
+  /** Sees each step as it was made; null or left out: nobody looks. */
+  readonly onStep?: ((trace: StepTrace) => void) | null;
 }
 
 /** Runs the core. */
@@ -103,6 +106,8 @@ export class Loop {
   start(): void {
     this.#running = true;
     this.#lastTurnAt = this.#options.clock.nowMs();
+    // Of an earlier start: not to have turned in between is no stall.
+    this.#dueAt = null;
     this.#turn();
   }
 
@@ -110,6 +115,7 @@ export class Loop {
   stop(): void {
     this.#running = false;
     if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
   }
 
   /** Hands an event to the core, at once. */
@@ -156,9 +162,12 @@ export class Loop {
   #step(now: number): StepResult {
     const events = this.#events;
     this.#events = [];
-    const { observe, perform, config } = this.#options;
-    const result = step(this.#state, observe(events), now, config);
+    const { observe, perform, config, onStep } = this.#options;
+    const before = this.#state;
+    const seen = observe(events);
+    const result = step(before, seen, now, config);
     this.#state = result.state;
+    onStep?.({ before, seen, now, config, result });
     if (result.decision !== null) perform(result.actions, result);
     return result;
   }
@@ -168,10 +177,15 @@ export class Loop {
     const pause = isUrgent(result, this.#options.config)
       ? FAST_TURN_MS
       : Math.min(this.#options.config.intervalMs, SLOW_TURN_MAX_MS);
-    if (this.#dueAt !== null && this.#dueAt > now && this.#dueAt <= now + pause) return;
+    const stays = this.#timer !== null && this.#dueAt !== null && this.#dueAt > now;
+    if (stays && this.#dueAt! <= now + pause) return;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#dueAt = now + pause;
-    this.#timer = setTimeout(() => this.#turn(), pause);
+    this.#timer = setTimeout(() => {
+      // It is no timer any more, also when it fires a moment before it is due by the other clock.
+      this.#timer = null;
+      this.#turn();
+    }, pause);
   }
 }
 

@@ -58,3 +58,29 @@ Deno.test("Loop.voidEvidence() starts the count of the silence anew and forgets 
   loop.voidEvidence(before.evidenceSince + 500);
   assert.deepEqual(loop.state, { ...before, evidenceSince: before.evidenceSince + 500 });
 });
+
+Deno.test("Loop goes on turning when a timer fires a moment before it is due by the monotonic clock", async () => {
+  // Found by the simulation: the loop took the timer that had just fired for one that was still to come.
+  let now = 0;
+  const clock = new ManualClock();
+  let turns = 0;
+  const seen = Promise.withResolvers<void>();
+  const loop = new Loop({
+    clock: { nowMs: () => now, wallMs: () => now, sleep: clock.sleep.bind(clock) },
+    config: SAMPLE_CORE,
+    initial: initialState(0, { epoch: 1, failbackHeld: false }),
+    observe: (events) => sampleObservation({ events }),
+    perform: () => {},
+    onStall: () => {},
+    afterTurn: () => {
+      turns++;
+      // Less than the pause of 20 to 200 ms: every timer is early by this clock.
+      now += 15;
+      if (turns === 5) seen.resolve();
+    },
+  });
+  loop.start();
+  await seen.promise;
+  loop.stop();
+  assert.ok(turns >= 5);
+});

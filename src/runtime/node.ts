@@ -20,7 +20,7 @@ import { createGoalRunner } from "./create_goal_runner.ts";
 import { GateKeeper } from "./gate_keeper.ts";
 import type { GoalRunner } from "./goal_runner.ts";
 import { hearPeer } from "./hear_peer.ts";
-import { History } from "./history.ts";
+import type { History } from "./history.ts";
 import type { HookOccasion } from "./hooks.ts";
 import { IdleWatch } from "./idle.ts";
 import { IsolationWatch } from "./isolation_watch.ts";
@@ -30,6 +30,7 @@ import { MemoryKeeper } from "./memory_keeper.ts";
 import type { NodeOptions } from "./node_options.ts";
 import { Observer } from "./observer.ts";
 import { PeerLine } from "./peer_line.ts";
+import { type NodePorts, SYSTEM_PORTS } from "./ports.ts";
 import { Performer } from "./performer.ts";
 import { Recorder } from "./recorder.ts";
 import { busyWith, mountsAfterReload } from "./reload_node.ts";
@@ -54,6 +55,7 @@ export class Node {
   readonly peerLine: PeerLine;
   readonly reporter: Reporter;
   readonly #options: NodeOptions;
+  readonly #ports: NodePorts;
   readonly #gate: GateKeeper;
   readonly #services: ServicesWatch;
   readonly #idle: IdleWatch;
@@ -77,6 +79,7 @@ export class Node {
   /** The parts are made in the order in which they need each other; what comes later is reached late. */
   constructor(options: NodeOptions) {
     this.#options = options;
+    this.#ports = options.ports ?? SYSTEM_PORTS;
     const { config, clock, former } = options;
     this.counters = former?.counters ?? noCounters();
     this.#isolation = former === null ? new IsolationWatch() : former.#isolation;
@@ -84,9 +87,10 @@ export class Node {
     const onNews = (): void => this.loop.kick();
     this.alerts = former?.alerts ??
       new Alerts({ clock, onNew: (text) => log.warn(text, { event: "alert" }) });
-    this.history = former?.history ?? new History({ stateDir: options.stateDir, onTrouble });
+    this.history = former?.history ??
+      this.#ports.history({ stateDir: options.stateDir, onTrouble });
     const knownWitnesses = options.memory.load()?.witnesses ?? [];
-    this.links = new Links({ config, clock, knownWitnesses, onNews });
+    this.links = new Links({ config, clock, knownWitnesses, onNews, ports: this.#ports });
     this.keeper = this.#makeKeeper({ onTrouble, onNews });
     this.#gate = new GateKeeper({ gate: options.gate, onTrouble });
     this.#services = new ServicesWatch({
@@ -284,6 +288,7 @@ export class Node {
       poller,
       manager: vips,
       links: this.links,
+      openLink: this.#ports.vipLink,
       onTrouble,
       onRepair: (text) => {
         this.#recorder.note("VIP-REPAIR", text);
@@ -377,6 +382,7 @@ export class Node {
   #makeRunner(): GoalRunner {
     return createGoalRunner({
       ...this.#options,
+      ports: this.#ports,
       gateKeeper: this.#gate,
       services: this.#services,
       links: this.links,
@@ -408,6 +414,7 @@ export class Node {
         this.links.discard();
       },
       afterTurn: (result, now) => this.#afterTurn(result, now),
+      onStep: this.#ports.onStep,
     });
   }
 

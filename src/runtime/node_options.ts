@@ -18,6 +18,7 @@ import type { ConfigNews } from "./config_news.ts";
 import type { Memory } from "./memory.ts";
 import type { Node } from "./node.ts";
 import type { Paths } from "./paths.ts";
+import type { NodePorts } from "./ports.ts";
 import type { Identity } from "./status.ts";
 
 /** What {@linkcode Node} is made of. */
@@ -48,4 +49,6 @@ export interface NodeOptions {
   readonly paths?: Paths;
   /** The node with the configuration before this one, which this node is to follow; null at the start. */
   readonly former: Node | null;
+  /** Default: the real ones. */
+  readonly ports?: NodePorts;
 }

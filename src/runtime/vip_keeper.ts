@@ -5,13 +5,13 @@
  * @module
  */
 
-import { VipLink } from "../arp/vip_link.ts";
 import type { LocalConfig } from "../config/types.ts";
 import type { Clock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
 import type { Poller } from "../os/poller.ts";
 import { MountError, VipLapsedError, type VipManager } from "../vip/manager.ts";
 import type { Links, LinkView } from "./links.ts";
+import { type NodePorts, SYSTEM_PORTS } from "./ports.ts";
 
 /** VIPs live 3 s in the kernel; three renewals fit. */
 const RENEW_EVERY_MS = 1000;
@@ -29,6 +29,8 @@ export interface VipKeeperOptions {
   readonly poller: Poller;
   readonly manager: VipManager;
   readonly links: Links;
+  /** Opens the ARP/ND watch of a link; default: the real socket. */
+  readonly openLink?: NodePorts["vipLink"];
   /** A sentence for log and alerts. */
   readonly onTrouble: (text: string) => void;
   /** Something was put back that someone had removed. */
@@ -250,7 +252,7 @@ export class VipKeeper {
     const { config, clock, poller, onTrouble, onNews } = this.#options;
     const others = this.#options.links.views.flatMap((other) => other.interface?.mac ?? []);
     try {
-      view.vipLink = new VipLink({
+      view.vipLink = (this.#options.openLink ?? SYSTEM_PORTS.vipLink)({
         network: view.network.name,
         interfaceName: found.name,
         interfaceIndex: found.index,
@@ -297,7 +299,7 @@ export class VipKeeper {
   }
 
   async #renew(): Promise<void> {
-    const { manager, onRepair, onLapsed } = this.#options;
+    const { manager, onRepair, onLapsed, config } = this.#options;
     try {
       const repairs = await manager.renew();
       this.applyInterfaces();
@@ -309,7 +311,8 @@ export class VipKeeper {
     } catch (error) {
       if (!(error instanceof VipLapsedError)) throw error;
       this.#tellLinks();
-      onLapsed(error.lateMs);
+      // Nothing would mount them again: also where the kernel lets go sooner than isolated_after_ms (calm).
+      onLapsed(Math.max(error.lateMs, config.heartbeat.isolatedAfterMs));
     }
   }
 

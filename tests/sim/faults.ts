@@ -1,0 +1,288 @@
+/**
+ * What goes wrong: each fault does something to the world and says how to undo it.
+ *
+ * @module
+ */
+
+import { type Kind, MAX_DELAY_MS } from "./bounds.ts";
+import { CLIENT, MASTER, SLAVE, WITNESS } from "./network.ts";
+import { serves } from "./checkers.ts";
+import type { World } from "./world.ts";
+
+/** Undoes a fault. */
+export type Undo = () => void;
+
+/** A fault of that kind begins now. */
+export type Fault = (world: World, target: 0 | 1) => Undo;
+
+const ALL = [MASTER, SLAVE, WITNESS, CLIENT, CLIENT + 1] as const;
+const BOOT_MS = [6000, 20_000] as const;
+const RESTART_MS = [200, 1200] as const;
+
+/** Kinds whose victim is the one that serves, and whom the other one can relieve. */
+export const TAKEOVER_KINDS: readonly Kind[] = ["power", "freeze", "pause", "cut", "cable", "kill"];
+
+/** Each kind but `mixed`. */
+export const FAULTS: Readonly<Record<Exclude<Kind, "mixed">, Fault>> = {
+  "power": (world, target) => {
+    cutPower(world, target);
+    return () => boot(world, target);
+  },
+  "power-both": (world) => {
+    cutPower(world, 0);
+    cutPower(world, 1);
+    const late = world.random.between(0, 30_000);
+    const first = world.random.below(2) as 0 | 1;
+    return () => {
+      boot(world, first);
+      world.time.after(late, () => boot(world, (1 - first) as 0 | 1));
+    };
+  },
+  "reboot": (world, target) => {
+    world.wanted[target] = false;
+    world.inDaemon(target, (daemon) => daemon.node.leave());
+    let over = false;
+    world.time.after(world.random.between(200, 10_000), () => {
+      if (!over) cutPower(world, target);
+    });
+    return () => {
+      over = true;
+      cutPower(world, target);
+      boot(world, target);
+    };
+  },
+  "stop": (world, target) => {
+    world.wanted[target] = false;
+    world.inDaemon(target, (daemon) => daemon.node.leave());
+    return () => start(world, target);
+  },
+  "kill": (world, target) => {
+    world.killDaemon(target);
+    world.time.after(world.random.between(...RESTART_MS), () => world.startDaemon(target));
+    return () => {};
+  },
+  "dead-for-good": (world, target) => {
+    world.wanted[target] = false;
+    world.killDaemon(target);
+    // systemd has tried again in vain, then OnFailure= runs the clean-up.
+    world.time.after(world.random.between(0, 8000), () => {
+      if (world.daemons[target]?.alive !== true) world.hosts[target].unmount();
+    });
+    return () => start(world, target);
+  },
+  "stall": (world, target) => {
+    const daemon = world.daemons[target];
+    if (daemon?.alive !== true) return () => {};
+    daemon.stalled = true;
+    return () => {
+      daemon.stalled = false;
+      if (!daemon.blocked) world.time.unpark(daemon);
+    };
+  },
+  "freeze": (world, target) => freeze(world, target, false),
+  "pause": (world, target) => freeze(world, target, true),
+  "cut": (world, target) => cut(world, [target], ALL.filter((other) => other !== target)),
+  "cable": (world, target) => {
+    for (const network of world.networks) network.carrier[target] = false;
+    world.linkChanged(target);
+    return () => heal(world);
+  },
+  "one-cable": (world, target) => {
+    world.random.pick(world.networks).carrier[target] = false;
+    world.linkChanged(target);
+    return () => heal(world);
+  },
+  // The telephones hear both hosts; the host hears neither its peer nor a witness.
+  "cut-phones": (world, target) => cut(world, [target], [1 - target, WITNESS]),
+  // First the peer falls silent, a little later the witness, as when a stack of switches fails.
+  "step-cut": (world, target) => {
+    const undo = cut(world, [target], [1 - target]);
+    const { deadAfterMs } = world.configs[0].heartbeat;
+    let over = false;
+    world.time.after(world.random.between(0, 1.5 * deadAfterMs), () => {
+      if (!over) cut(world, [target], [WITNESS]);
+    });
+    return () => {
+      over = true;
+      undo();
+    };
+  },
+  "alone-ill": (world, target) => {
+    const other = (1 - target) as 0 | 1;
+    world.hosts[target].serviceMode = "fail";
+    cutPower(world, other);
+    return () => boot(world, other);
+  },
+  "stuck": (world, target) => {
+    const other = (1 - target) as 0 | 1;
+    world.hosts[target].serviceMode = "hang";
+    cutPower(world, other);
+    return () => boot(world, other);
+  },
+  "one-way": (world, target) => {
+    const out = world.random.chance(0.5);
+    for (const network of world.networks) {
+      for (const other of ALL) {
+        if (other === target) continue;
+        if (out) network.path(target, other).cut = true;
+        else network.path(other, target).cut = true;
+      }
+    }
+    world.changed();
+    return () => heal(world);
+  },
+  "split": (world) => cut(world, [MASTER], [SLAVE]),
+  "half": (world) => {
+    const withWitness = world.random.below(3);
+    const left: number[] = [MASTER, CLIENT];
+    const right: number[] = [SLAVE, CLIENT + 1];
+    if (withWitness === 0) left.push(WITNESS);
+    if (withWitness === 1) right.push(WITNESS);
+    return cut(world, left, right);
+  },
+  "witness": (world) => {
+    for (const network of world.networks) network.witnessUp = false;
+    return () => heal(world);
+  },
+  "loss": (world) => shape(world, { loss: world.random.between(0.05, 0.5) }, true),
+  "one-way-loss": (world) => shape(world, { loss: world.random.between(0.2, 0.5) }, false),
+  "delay": (world) =>
+    shape(world, {
+      delayMs: world.random.between(0, MAX_DELAY_MS / 2),
+      jitterMs: world.random.between(0, MAX_DELAY_MS / 2),
+      duplicates: world.random.unit(),
+    }, true),
+  "services": (world, target) => {
+    const host = world.hosts[target];
+    host.serviceMode = world.random.pick(["slow", "fail", "hang"] as const);
+    const dies = world.random.chance(0.5);
+    if (dies) host.units[1] = false;
+    world.changed();
+    return () => host.serviceMode = "ok";
+  },
+  "unit-dies": (world, target) => {
+    const host = world.hosts[target];
+    host.units[world.random.below(2)] = false;
+    world.changed();
+    return () => {};
+  },
+  "stray": (world, target) => {
+    const standby = serves(world.daemons[target]) ? (1 - target) as 0 | 1 : target;
+    if (world.hosts[standby].answers && !serves(world.daemons[standby])) {
+      world.hosts[standby].units.fill(true);
+    }
+    world.changed();
+    return () => {};
+  },
+  "disk": (world, target) => {
+    world.hosts[target].diskFull = true;
+    return () => world.hosts[target].diskFull = false;
+  },
+  "ip": (world, target) => {
+    world.hosts[target].ipMode = world.random.pick(["slow", "fail", "hang"] as const);
+    return () => world.hosts[target].ipMode = "ok";
+  },
+  "clock": (world, target) => {
+    const host = world.hosts[target];
+    host.wallErrorMs = world.random.pick([-3_600_000, 3_600_000, 86_400_000]);
+    host.drift(world.random.between(0.9995, 1.0005));
+    return () => host.wallErrorMs = 0;
+  },
+  "operator": (world, target) => {
+    const typed = world.random.pick(
+      ["switchover", "switchover", "failback", "maintenance-on"] as const,
+    );
+    world.type(target, typed);
+    return () => {
+      if (typed === "maintenance-on") world.type(target, "maintenance-off");
+    };
+  },
+};
+
+/** After all faults: cables, switches, tools and daemons are in order. */
+export function mend(world: World): void {
+  heal(world);
+  for (const host of world.hosts) {
+    const daemon = world.daemons[host.index];
+    host.serviceMode = "ok";
+    host.ipMode = "ok";
+    host.diskFull = false;
+    if (daemon !== null) daemon.stalled = false;
+    if (host.frozen) host.thaw(daemon);
+    else if (daemon?.alive === true) world.time.unpark(daemon);
+    if (!host.powered) boot(world, host.index);
+    else start(world, host.index);
+    world.type(host.index, "maintenance-off");
+  }
+  world.changed();
+}
+
+function cutPower(world: World, target: 0 | 1): void {
+  const host = world.hosts[target];
+  if (!host.powered) return;
+  world.log(`${host.role}: no power`);
+  world.daemons[target]?.kill();
+  host.cutPower();
+}
+
+function boot(world: World, target: 0 | 1): void {
+  const host = world.hosts[target];
+  world.wanted[target] = true;
+  if (host.powered) return;
+  world.time.after(world.random.between(...BOOT_MS), () => {
+    if (host.powered) return;
+    host.boot();
+    world.log(`${host.role}: boots`);
+    // Something that boot starts, although it should not.
+    if (world.random.chance(0.05)) host.units.fill(true);
+    world.time.after(world.random.between(500, 4000), () => world.startDaemon(target));
+  });
+}
+
+/** One that ends is started again when it has ended. */
+function start(world: World, target: 0 | 1): void {
+  world.wanted[target] = true;
+  world.startDaemon(target);
+}
+
+function freeze(world: World, target: 0 | 1, clock: boolean): Undo {
+  const host = world.hosts[target];
+  if (!host.answers) return () => {};
+  host.freeze(clock);
+  return () => host.thaw(world.daemons[target]);
+}
+
+function cut(world: World, left: readonly number[], right: readonly number[]): Undo {
+  for (const network of world.networks) {
+    for (const a of left) {
+      for (const b of right) {
+        network.path(a, b).cut = true;
+        network.path(b, a).cut = true;
+      }
+    }
+  }
+  world.changed();
+  return () => heal(world);
+}
+
+function heal(world: World): void {
+  for (const network of world.networks) network.heal();
+  for (const index of [0, 1] as const) world.linkChanged(index);
+}
+
+function shape(
+  world: World,
+  change: Partial<ReturnType<World["networks"][0]["path"]>>,
+  both: boolean,
+): Undo {
+  const from = world.random.below(2);
+  for (const network of world.networks) {
+    for (const a of ALL) {
+      for (const b of ALL) {
+        if (a !== b && (both || a === from)) Object.assign(network.path(a, b), change);
+      }
+    }
+  }
+  world.changed();
+  return () => heal(world);
+}

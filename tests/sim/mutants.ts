@@ -1,0 +1,313 @@
+/**
+ * One rule broken at a time. Each is a textual edit of a file of src/core that must apply exactly once;
+ * the simulation must notice each. `seed` is one that did, tried first.
+ *
+ * @module
+ */
+
+/** See the module. */
+export interface Mutant {
+  readonly name: string;
+  /** In src/core. */
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+  readonly seed?: number;
+  /** Why no simulation can see it; then it is listed and does not fail the run. */
+  readonly equivalent?: string;
+}
+
+const step = (name: string, rest: string): string => `step("${name}", ${rest}),`;
+const LET_GO = step("drop-vips", '"fail", "never two holders: gone here before the word is given"');
+const STOP = step("stop-services", '"fail", "S2: the data comes to rest before it travels"');
+const JOIN_DROP = step("drop-vips", '"fail", "a node that does not serve holds no VIP"');
+const JOIN_STOP = step(
+  "stop-services",
+  '"fail", "B2: services are stopped on the node that does not serve"',
+);
+
+/** The list. */
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: "the veto is dropped",
+    file: "guards.ts",
+    seed: 3,
+    from: "s.vipsSilent && !s.isolated &&",
+    to: "!s.isolated &&",
+  },
+  {
+    name: "one unanswered probe is no proof: none is needed",
+    file: "situation.ts",
+    seed: 19,
+    from: "PROBES_FOR_SILENCE = 3",
+    to: "PROBES_FOR_SILENCE = 0",
+  },
+  {
+    name: "isolation drops no VIPs",
+    file: "transitions_safety.ts",
+    from:
+      '  return [{ type: "drop-vips" }, { type: "cancel-goal" }, { type: "discard-evidence" }];',
+    to: '  return [{ type: "cancel-goal" }, { type: "discard-evidence" }] as never;',
+  },
+  {
+    name: "the master never isolates",
+    file: "transitions_safety.ts",
+    from: 'role: "master",\n    from: ["active", "taking-over", "handing-back"],',
+    to: 'role: "master",\n    from: [],',
+  },
+  {
+    name: "the slave never isolates",
+    file: "transitions_safety.ts",
+    seed: 4,
+    from:
+      'id: "S-ISOLATE",\n    role: "slave",\n    from: ["active", "taking-over", "handing-back"],',
+    to: 'id: "S-ISOLATE",\n    role: "slave",\n    from: [],',
+  },
+  {
+    name: "isolation comes after death: isolated_after is dead_after",
+    file: "situation.ts",
+    seed: 7,
+    from: "if (quietMs < config.isolatedAfterMs) return",
+    to: "if (quietMs < 2 * config.deadAfterMs) return",
+  },
+  {
+    name: "isolation counts the wrong way round",
+    file: "situation.ts",
+    seed: 7,
+    from: "if (quietMs < config.isolatedAfterMs) return",
+    to: "if (quietMs >= config.isolatedAfterMs) return",
+  },
+  {
+    name: "no carrier is no isolation",
+    equivalent:
+      "a VIP network without carrier and a silent peer isolate as well, S later: the first rule only lets go sooner",
+    file: "situation.ts",
+    from: "links.length > 0 && links.every((link) => !link.carrier)",
+    to: "links.length < 0",
+  },
+  {
+    name: "every peer died first",
+    file: "step.ts",
+    seed: 27,
+    from: "state.peerDiedFirst || (s.verdict",
+    to: "true || (s.verdict",
+  },
+  {
+    name: "death at isolated_after",
+    file: "detector.ts",
+    seed: 7,
+    from: "silentMs >= config.deadAfterMs",
+    to: "silentMs >= config.isolatedAfterMs / 2",
+  },
+  {
+    name: "death is never believed",
+    file: "detector.ts",
+    from: "silentMs >= config.deadAfterMs",
+    to: "silentMs < 0",
+  },
+  {
+    name: "the slave never yields",
+    file: "transitions_safety.ts",
+    from:
+      'id: "S-YIELD",\n    role: "slave",\n    from: ["active", "taking-over", "handing-back"],',
+    to: 'id: "S-YIELD",\n    role: "slave",\n    from: [],',
+  },
+  {
+    name: "the slave yields and keeps its VIPs",
+    file: "transitions_safety.ts",
+    from: '[{ type: "cancel-goal" }, { type: "drop-vips" }, goal("join")]',
+    to: '[{ type: "cancel-goal" }, goal("join")]',
+  },
+  {
+    name: "a stalled loop is no reason to let go",
+    file: "transitions_safety.ts",
+    from:
+      'state.stalledMs >= config.isolatedAfterMs,\n    to: "isolated",\n    actions: isolate,\n    why: "cut off, or stood still: the VIPs go before the slave',
+    to:
+      'false,\n    to: "isolated",\n    actions: isolate,\n    why: "cut off, or stood still: the VIPs go before the slave',
+  },
+  {
+    name: "once cut off, cut off for ever",
+    file: "step.ts",
+    from: "(s.isolated || state.wasCutOff)",
+    to: "true",
+  },
+  {
+    name: "no looking again after isolation",
+    file: "transitions_safety.ts",
+    seed: 6,
+    from: "state.wasCutOff && !s.isolated",
+    to: "false",
+  },
+  {
+    name: "the word is given before the VIPs go (two steps swapped)",
+    file: "goals.ts",
+    seed: 3,
+    from: LET_GO,
+    to: `step("tell-yours", "fail", "x"),\n        ${LET_GO}`,
+  },
+  { name: "a hand-over stops no services", file: "goals.ts", from: STOP, to: "" },
+  {
+    name: "a hand-over sends the astdb before the services stop (two steps swapped)",
+    file: "goals.ts",
+    from: STOP,
+    to: `step("send-astdb", "go-on", "x"),\n        ${STOP}`,
+  },
+  { name: "a hand-over drops no VIPs", file: "goals.ts", from: LET_GO, to: "" },
+  { name: "a node that joins stops no services", file: "goals.ts", from: JOIN_STOP, to: "" },
+  {
+    name: "a node that joins keeps its VIPs",
+    file: "goals.ts",
+    from: JOIN_DROP,
+    to: "",
+    equivalent:
+      "every row that starts a join from a state with VIPs drops them itself first, and the kernel lets go after 3 s: the step is a second belt",
+  },
+  {
+    name: "a takeover mounts nothing",
+    file: "goals.ts",
+    from: step(
+      "mount-vips",
+      '"fail", "M1, S1: the address first, phones wait for milliseconds only"',
+    ),
+    to: "",
+  },
+  {
+    name: "a takeover starts no services",
+    file: "goals.ts",
+    from: step("start-services", '"fail", "S1, B3"'),
+    to: "",
+  },
+  {
+    name: "copies onto the one that serves",
+    equivalent:
+      "each takeover raises the epoch, so a set of before is refused by its epoch as well: two locks on one door (receiving_test.ts tries each; the next mutant breaks both)",
+    file: "receiving.ts",
+    from: "if (!resting) {",
+    to: "if (resting && !resting) {",
+  },
+  {
+    name: "every copy is welcome",
+    file: "receiving.ts",
+    from: "const subject = `Cannot take in",
+    to: "if (offered.epoch >= 0) return null;\n  const subject = `Cannot take in",
+  },
+  {
+    name: "older epochs are welcome",
+    file: "receiving.ts",
+    from: "offered.epoch < state.epoch",
+    to: "offered.epoch > state.epoch + 1e9",
+  },
+  {
+    name: "the same epoch is refused (< for <=), newer ones too",
+    file: "receiving.ts",
+    from: "offered.epoch < state.epoch",
+    to: "offered.epoch >= state.epoch",
+  },
+  {
+    name: "a takeover raises no epoch",
+    file: "step.ts",
+    from: "base.notice?.epoch ?? 0) + 1",
+    to: "base.notice?.epoch ?? 0)",
+  },
+  {
+    name: "a takeover forgets the peer's epoch",
+    file: "step.ts",
+    from: "Math.max(base.epoch, peerEpoch, base.notice",
+    to: "Math.max(base.epoch - 1, base.notice",
+  },
+  {
+    name: "a goal's number is used twice",
+    file: "step.ts",
+    from: "goalId: nextGoalId++",
+    to: "goalId: nextGoalId",
+  },
+  {
+    name: "the roles of rows do not count",
+    file: "step.ts",
+    from: 'if (rule.role !== "both" && rule.role !== config.role) continue;',
+    to: "",
+  },
+  {
+    name: "no boot grace",
+    file: "guards.ts",
+    seed: 17,
+    from: "s.everHeard || seen.hostUptimeMs >= config.bootGraceMs",
+    to: "s.everHeard || seen.hostUptimeMs >= 0",
+  },
+  {
+    name: "an idle peer is relieved at once (>= turned)",
+    file: "guards.ts",
+    seed: 54,
+    from: "now - Math.max(state.peerIdleSince, state.since) >= config.deadAfterMs",
+    to: "now - Math.max(state.peerIdleSince, state.since) < config.deadAfterMs",
+  },
+  {
+    name: "a goal is done before it is",
+    file: "guards.ts",
+    from: 'state.goal?.outcome === "done"',
+    to: 'state.goal?.outcome !== "failed"',
+  },
+  {
+    name: "goals never end",
+    file: "guards.ts",
+    from: 'state.goal?.outcome === "done"',
+    to: "state.goal === undefined",
+  },
+  {
+    name: "failures of goals go unseen",
+    file: "guards.ts",
+    seed: 11,
+    from: 'state.goal?.outcome === "failed"',
+    to: "state.goal === undefined",
+  },
+  {
+    name: "failed is for ever",
+    file: "transitions_rest.ts",
+    seed: 3,
+    from: "now - state.since >= FAILED_RETRY_MS &&",
+    to: "now - state.since < 0 &&",
+  },
+  {
+    name: "no adoption",
+    file: "transitions_rest.ts",
+    seed: 6,
+    from: "guard: ({ seen }) => seen.adoptable,",
+    to: "guard: () => false,",
+  },
+  {
+    name: "stray services stay",
+    file: "transitions_rest.ts",
+    seed: 3,
+    from:
+      'guard: ({ seen }) => seen.services.running === "all" || seen.services.running === "some",',
+    to: "guard: () => false,",
+  },
+  {
+    name: "no way back from isolation",
+    file: "transitions_rest.ts",
+    from: "!s.isolated && s.networkUp &&\n",
+    to: "s.isolated && s.networkUp &&\n",
+  },
+  {
+    name: "the master serves beside the slave",
+    file: "transitions_rest.ts",
+    seed: 2,
+    from: "vipsAreFree(c) && fitOrAlone(c) &&\n      (peerIsGone(c) || c.s.daemonLost ||",
+    to: "fitOrAlone(c) &&\n      (c.s.peer !== null || peerIsGone(c) || c.s.daemonLost ||",
+  },
+  {
+    name: "an ill node keeps the service",
+    file: "guards.ts",
+    seed: 11,
+    from: "now - state.servicesUnfitSince >= config.unfitAfterMs",
+    to: "now - state.servicesUnfitSince < 0",
+  },
+  {
+    name: "failback without end: stable for no time",
+    file: "guards.ts",
+    from: "if (stableFor < stableNeededMs(c)) return false;",
+    to: "",
+    equivalent: "only a policy of the operator: an early failback is neither two nor none",
+  },
+];
