@@ -9,7 +9,7 @@ import { conninfo, toolEnvironment } from "./database_connection.ts";
 import type { DatabaseContext } from "./database_context.ts";
 import { encodeManifest } from "./database_manifest.ts";
 import type { Manifest } from "./database_manifest.ts";
-import { startPipeline } from "./database_pipeline.ts";
+import { joint, startPipeline } from "./database_pipeline.ts";
 import type { Pipeline } from "./database_pipeline.ts";
 import type { DatabaseDump, DatabaseDumpOptions } from "./database_port.ts";
 import { LOCK_TIMEOUT_MS } from "./database_session.ts";
@@ -79,6 +79,7 @@ export async function dumpDatabase(
       user: await context.user(),
       signal,
       paceBytesPerSecond: pace ?? Infinity,
+      joint: pace === null ? await joint() : null,
     });
     return stream({ manifest, pipeline, worker, stop, signal, onProgress: options.onProgress });
   } catch (error) {

@@ -13,7 +13,7 @@ import type { DatabaseContext } from "./database_context.ts";
 import type { Manifest } from "./database_manifest.ts";
 import { openPayload } from "./database_payload.ts";
 import type { OpenPayload } from "./database_payload.ts";
-import { startPipeline } from "./database_pipeline.ts";
+import { joint, startPipeline } from "./database_pipeline.ts";
 import type { Pipeline } from "./database_pipeline.ts";
 import type { DatabaseInstallOptions } from "./database_port.ts";
 import { copyDifferences, preflightProblems, propertyDifferences } from "./database_proof.ts";
@@ -163,6 +163,7 @@ async function restore(
     user,
     input,
     signal: deadline(options.signal, RESTORE_DEADLINE_MS),
+    joint: await joint(),
   });
   try {
     await drained(pipeline);

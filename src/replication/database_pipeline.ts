@@ -8,6 +8,8 @@
 
 import { systemClock } from "../os/clock.ts";
 import type { ProcessUser } from "../os/user.ts";
+import { asStdio, openJoint } from "../os/joint.ts";
+import type { Joint } from "../os/joint.ts";
 import { killChild, spawnTool } from "../os/process.ts";
 
 /** Most of a program's error output that is kept, in bytes. */
@@ -15,6 +17,9 @@ const MAX_STDERR_BYTES = 4096;
 
 /** How long a program may take to end after SIGTERM before it is killed, in milliseconds. */
 const TERM_GRACE_MS = 2000;
+
+/** How long the others may go on after one has failed before they are ended, in milliseconds. */
+const BROKEN_GRACE_MS = 5000;
 
 /** How much of a pause a paced link may catch up on, in milliseconds. */
 const MAX_BURST_MS = 50;
@@ -37,8 +42,13 @@ export interface PipelineOptions {
   readonly input?: ReadableStream<Uint8Array>;
   /** Aborting ends every program. */
   readonly signal: AbortSignal;
-  /** Most bytes per second between the first program and the second; default: no limit. */
+  /**
+   * Most bytes per second between the first program and the second; default: no limit. What is kept to a
+   * pace passes through relais.
+   */
   readonly paceBytesPerSecond?: number;
+  /** Joins the first program to the second; closed here. Without: their bytes pass through relais. */
+  readonly joint?: Joint | null;
 }
 
 /** A program of a chain did not end well. */
@@ -64,17 +74,23 @@ export interface Pipeline {
  * @throws {ToolMissingError} when one of the programs does not exist; those already started are ended
  */
 export function startPipeline(options: PipelineOptions): Pipeline {
-  options.signal.throwIfAborted();
   const children: Deno.ChildProcess[] = [];
+  const joined = options.joint ?? null;
   try {
+    options.signal.throwIfAborted();
     for (const [index, stage] of options.stages.entries()) {
-      children.push(spawnStage(stage, options, index === 0 && options.input === undefined));
+      children.push(spawnStage(stage, options, index));
     }
   } catch (error) {
     for (const [index, child] of children.entries()) {
-      abandon(child, { hasInput: index > 0 || options.input !== undefined });
+      abandon(child, {
+        hasInput: index === 0 ? options.input !== undefined : index > 1 || joined === null,
+        hasOutput: index > 0 || joined === null,
+      });
     }
     throw error;
+  } finally {
+    joined?.close();
   }
   const last = children.at(-1);
   if (last === undefined) throw new TypeError("Cannot start a chain of no programs");
@@ -90,12 +106,22 @@ export function startPipeline(options: PipelineOptions): Pipeline {
       });
       links.push(link);
     }
-    source = child.stdout;
+    source = index === 0 && joined !== null ? undefined : child.stdout;
   }
   return { output: last.stdout, done: finish({ children, links, options, broken }) };
 }
 
-function spawnStage(stage: Stage, options: PipelineOptions, noInput: boolean): Deno.ChildProcess {
+/**
+ * A pipe to join the first two programs of a chain with. Null when none can be made (no room in /tmp): the
+ * bytes then pass through relais, which only costs time.
+ */
+export async function joint(): Promise<Joint | null> {
+  return await openJoint().catch(() => null);
+}
+
+function spawnStage(stage: Stage, options: PipelineOptions, index: number): Deno.ChildProcess {
+  const { joint: joined = null } = options;
+  const noInput = index === 0 && options.input === undefined;
   const [tool, ...args] = stage.argv;
   if (tool === undefined) throw new TypeError("Cannot run an empty argument list");
   return spawnTool(tool, {
@@ -104,8 +130,8 @@ function spawnStage(stage: Stage, options: PipelineOptions, noInput: boolean): D
     cwd: "/",
     clearEnv: true,
     env: { ...stage.env },
-    stdin: noInput ? "null" : "piped",
-    stdout: "piped",
+    stdin: noInput ? "null" : index === 1 && joined !== null ? asStdio(joined.reader) : "piped",
+    stdout: index === 0 && joined !== null ? asStdio(joined.writer) : "piped",
     stderr: "piped",
   });
 }
@@ -124,9 +150,13 @@ async function finish(
     endAll(children);
     running.broken.abort();
   };
+  let grace: ReturnType<typeof setTimeout> | undefined;
   for (const child of children) {
     child.status.then(({ success }) => {
-      if (!success) running.broken.abort();
+      if (success) return;
+      running.broken.abort();
+      // Joined programs see it by their pipe, at their next byte: one that waits for its server has none.
+      grace ??= setTimeout(() => endAll(children), BROKEN_GRACE_MS);
     });
   }
   options.signal.addEventListener("abort", onAbort, { once: true });
@@ -135,6 +165,7 @@ async function finish(
     readText(child.stderr, options.stages[index]?.onErrorLine)
   );
   const statuses = await Promise.all(children.map((child) => child.status));
+  clearTimeout(grace);
   options.signal.removeEventListener("abort", onAbort);
   const links = await Promise.allSettled(running.links);
   const texts = await Promise.all(said);
@@ -237,12 +268,15 @@ function endAll(children: readonly Deno.ChildProcess[]): void {
 }
 
 /** Ends a program whose chain could not be started. */
-function abandon(child: Deno.ChildProcess, options: { readonly hasInput: boolean }): void {
+function abandon(
+  child: Deno.ChildProcess,
+  options: { readonly hasInput: boolean; readonly hasOutput: boolean },
+): void {
   killChild(child);
   const ignore = (): void => {
     // Its streams break because it was killed; nobody uses them.
   };
   if (options.hasInput) child.stdin.abort().catch(ignore);
-  child.stdout.cancel().catch(ignore);
+  if (options.hasOutput) child.stdout.cancel().catch(ignore);
   child.stderr.cancel().catch(ignore);
 }

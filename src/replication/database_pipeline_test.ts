@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { ToolMissingError } from "../os/process.ts";
+import { openJoint } from "../os/joint.ts";
 import { startPipeline } from "./database_pipeline.ts";
 import type { Pipeline, Stage } from "./database_pipeline.ts";
 
@@ -11,6 +12,7 @@ function chain(
     input?: ReadableStream<Uint8Array>;
     signal?: AbortSignal;
     paceBytesPerSecond?: number;
+    joint?: Awaited<ReturnType<typeof openJoint>>;
   } = {},
 ): Pipeline {
   const stages: Stage[] = argvs.map((argv) => ({ argv, env: ENV }));
@@ -107,4 +109,55 @@ Deno.test("startPipeline() hands lines of a program to who asked, and keeps what
     /sh exited with 3: trouble$/,
   );
   assert.deepEqual(lines, ["note 1", "trouble"]);
+});
+
+Deno.test("startPipeline() passes the same bytes between joined programs", async () => {
+  const text = "0123456789abcde\n".repeat(200_000);
+  const input = new Blob([text]).stream();
+  const pipeline = chain([["cat"], ["tr", "a-z", "A-Z"]], { input, joint: await openJoint() });
+  assert.equal(await outcome(pipeline), text.toUpperCase());
+});
+
+Deno.test("startPipeline() fails when either of two joined programs fails", async () => {
+  for (const argvs of [[["false"], ["cat"]], [["true"], ["false"]], [["yes"], ["false"]]]) {
+    await assert.rejects(
+      outcome(chain(argvs, { joint: await openJoint() })),
+      /false exited with 1: \(no message\)/,
+    );
+  }
+});
+
+Deno.test("startPipeline() ends a joined program that has nothing to write when its reader died", async () => {
+  const pipeline = chain([["sleep", "1000"], ["false"]], { joint: await openJoint() });
+  await assert.rejects(outcome(pipeline), /false exited with 1/);
+});
+
+Deno.test("startPipeline() does not wait for a paused input once a joined program has failed", async () => {
+  const input = new ReadableStream<Uint8Array>({
+    start: (controller) => controller.enqueue(new TextEncoder().encode("one\n")),
+  });
+  const pipeline = chain([["cat"], ["false"]], { input, joint: await openJoint() });
+  await assert.rejects(outcome(pipeline), /false exited with 1/);
+});
+
+Deno.test("startPipeline() ends joined programs when it is aborted, also before they start", async () => {
+  const stop = new AbortController();
+  const { signal } = stop;
+  const outcomes = outcome(
+    chain([["sleep", "1000"], ["cat"]], { signal, joint: await openJoint() }),
+  );
+  stop.abort(new Error("enough"));
+  await assert.rejects(outcomes, /enough/);
+  const joint = await openJoint();
+  assert.throws(() => chain([["sleep", "1000"], ["cat"]], { signal, joint }), /enough/);
+});
+
+Deno.test({
+  name: "startPipeline() names a missing program of a joined chain",
+  sanitizeOps: false, // As above.
+  sanitizeResources: false,
+  async fn(): Promise<void> {
+    const joint = await openJoint();
+    assert.throws(() => chain([["yes"], ["relais-no-such-tool"]], { joint }), ToolMissingError);
+  },
 });

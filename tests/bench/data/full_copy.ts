@@ -1,7 +1,8 @@
 /**
  * What a full copy of the database costs: its time beside the bare `pg_dump | pg_restore` pipe, and what it
  * takes from those who write on the master meanwhile. Two clusters and all programs share this machine's
- * processors; ROWS (call records) and ROUNDS make it smaller or longer.
+ * processors; ROWS (call records) and ROUNDS make it smaller or longer. Run by itself, WRITERS=0 leaves the
+ * writers out.
  *
  * @module
  */
@@ -46,6 +47,7 @@ const RESTORE_OPTIONS =
 /** The figures of this section. */
 export async function fullCopy(
   say: (text: string) => void = console.log,
+  options: { readonly writers: boolean } = { writers: true },
 ): Promise<Record<string, unknown>> {
   say(`two clusters, ${ROWS} call records`);
   await using pair = await databasePair({ rows: ROWS, settings: SETTINGS });
@@ -81,7 +83,7 @@ export async function fullCopy(
     say(`  phases ${JSON.stringify(last.phases)}, swap ${last.detail.swap_ms} ms`);
   }
   const writers = [];
-  for (const offered of [OFFERED, null]) {
+  for (const offered of options.writers ? [OFFERED, null] : []) {
     const calm = await withWriters(pair, offered, () => systemClock.sleep(CALM_MS));
     const busy = await withWriters(pair, offered, () => transferDatabase(pair, { signal }));
     const fast = await withWriters(
@@ -103,7 +105,7 @@ export async function fullCopy(
   const of = (list: readonly number[]): number => median(list) ?? NaN;
   return {
     full_copy_ratio: round2(of(series.fast) / of(series.bareZstd)),
-    writer_throughput_ratio: writers[0]!.ratio,
+    writer_throughput_ratio: writers[0]?.ratio ?? null,
     full_copy: {
       how: `${ROWS} call records, ${mb(databaseBytes)} (${mb(tableBytes)} without indexes); ` +
         `median of ${ROUNDS} rounds, side by side: everything from the start of both processes until the new database is live (its drop of the old one follows, drop_ms): the ` +
@@ -212,4 +214,7 @@ function round2(value: number): number {
   return Math.round(value * 100) / 100;
 }
 
-if (import.meta.main) console.log(JSON.stringify(await fullCopy(), null, 2));
+if (import.meta.main) {
+  const writers = Deno.env.get("WRITERS") !== "0";
+  console.log(JSON.stringify(await fullCopy(console.log, { writers }), null, 2));
+}
