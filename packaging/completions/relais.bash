@@ -81,7 +81,7 @@ _relais() {
     case $prev in
       --run-dir) _relais_paths -d; return ;;
     esac
-    if [[ $cur == -* ]]; then _relais_words '--run-dir --json -h --help'
+    if [[ $cur == -* ]]; then _relais_words '--run-dir --json --allow-mass-deletion -h --help'
     else _relais_words 'astdb database files all'
     fi
     ;;

@@ -51,6 +51,7 @@ complete -c relais -n '__fish_seen_subcommand_from reload' -s h -l help -d 'prin
 complete -c relais -n __fish_use_subcommand -a sync -d 'copy data sets to the peer now'
 complete -c relais -n '__fish_seen_subcommand_from sync' -l run-dir -x -a '(__fish_complete_directories)' -d 'sockets and what ends with the boot'
 complete -c relais -n '__fish_seen_subcommand_from sync' -l json -d 'print progress and result as JSON lines'
+complete -c relais -n '__fish_seen_subcommand_from sync' -l allow-mass-deletion -d 'files: delete on the peer, however many are gone here'
 complete -c relais -n '__fish_seen_subcommand_from sync' -s h -l help -d 'print this help and exit'
 complete -c relais -n '__fish_seen_subcommand_from sync' -a 'astdb database files all'
 

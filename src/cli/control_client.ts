@@ -115,6 +115,7 @@ export class ControlClient {
     set: DataSetName | "all",
     onProgress: (progress: SyncProgress) => void,
     signal?: AbortSignal,
+    { allowMassDeletion = false }: { readonly allowMassDeletion?: boolean } = {},
   ): Promise<ControlResult> {
     let result: ControlResult | null = null;
     const onLine = (line: string): void => {
@@ -125,7 +126,7 @@ export class ControlClient {
     const rest = await this.#call({
       method: "POST",
       path: "/sync",
-      body: { set },
+      body: { set, ...(allowMassDeletion ? { allowMassDeletion } : {}) },
       deadlineMs: SYNC_DEADLINE_MS,
       onLine,
       ...(signal === undefined ? {} : { signal }),

@@ -173,9 +173,13 @@ function addClientVerbs(
     .addArgument(new Argument("[set]").choices([...DATA_SET_NAMES, "all"]).default("all"))
     .addOption(runDirOption())
     .option("--json", "print progress and result as JSON lines")
+    .option("--allow-mass-deletion", "files: delete on the peer, however many are gone here")
     .action((set: DataSetName | "all", options) =>
       choose(async () =>
-        (await import("./sync.ts")).sync(client(options), set, { json: !!options.json })
+        (await import("./sync.ts")).sync(client(options), set, {
+          json: !!options.json,
+          allowMassDeletion: !!options.allowMassDeletion,
+        })
       )
     );
   verb(program, "announce", "announce the VIPs of this node to the network again")

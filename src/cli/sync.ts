@@ -16,23 +16,28 @@ const LINE_EVERY_MS = 5000;
 export async function sync(
   client: ControlClient,
   set: DataSetName | "all",
-  { json }: { readonly json: boolean },
+  { json, allowMassDeletion }: { readonly json: boolean; readonly allowMassDeletion: boolean },
 ): Promise<number> {
   const onTerminal = Deno.stderr.isTerminal();
   let [said, phase, saidAt] = ["", "", 0];
-  const result = await client.sync(set, (progress) => {
-    if (json) {
-      console.log(JSON.stringify({ progress }));
-      return;
-    }
-    const line = progressText(progress);
-    if (line === said) return;
-    // Not a line each second in a log: at each new phase, and each few seconds.
-    const now = performance.now();
-    if (!onTerminal && progress.phase === phase && now - saidAt < LINE_EVERY_MS) return;
-    [said, phase, saidAt] = [line, progress.phase, now];
-    Deno.stderr.writeSync(new TextEncoder().encode(onTerminal ? `\r\x1b[K${line}` : `${line}\n`));
-  });
+  const result = await client.sync(
+    set,
+    (progress) => {
+      if (json) {
+        console.log(JSON.stringify({ progress }));
+        return;
+      }
+      const line = progressText(progress);
+      if (line === said) return;
+      // Not a line each second in a log: at each new phase, and each few seconds.
+      const now = performance.now();
+      if (!onTerminal && progress.phase === phase && now - saidAt < LINE_EVERY_MS) return;
+      [said, phase, saidAt] = [line, progress.phase, now];
+      Deno.stderr.writeSync(new TextEncoder().encode(onTerminal ? `\r\x1b[K${line}` : `${line}\n`));
+    },
+    undefined,
+    { allowMassDeletion },
+  );
   if (onTerminal && said !== "") Deno.stderr.writeSync(new TextEncoder().encode("\r\x1b[K"));
   return printResult(result, { json });
 }

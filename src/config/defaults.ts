@@ -168,4 +168,5 @@ export const REPLICATION_DEFAULTS = {
   /** Bytes per second, before compression: at this pace the PBX is as fast as without a copy. */
   databasePace: 20_000_000,
   filesEvery: "1h",
+  filesOnChange: true,
 } as const;

@@ -68,6 +68,7 @@ Deno.test("loadConfig() reads the shipped sample as DESIGN section 12 means it",
     path: "/var/lib/asterisk/astdb.sqlite3",
     everyMs: 120_000,
     onChange: true,
+    localKeys: [],
   });
   assert.equal(database?.name, "asterisk");
   assert.equal(database?.everyMs, 3_600_000);

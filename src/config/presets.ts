@@ -105,15 +105,17 @@ const LOCAL_TABLES = ["dhcp", "mail", "monitoring", "netiface", "resolvconf"] as
 const HISTORY = ["call_log*", "cel", "queue_log", "session", "stat_*"] as const;
 const ASTDB = "/var/lib/asterisk/astdb.sqlite3";
 /**
- * Named by the product's rsync script. Voicemail and recordings are not: what is left on the stand-in
- * and could not travel back must not be deleted by the next copy. Voicemail comes back at the hand-back
- * (return_paths).
+ * Named by the product's rsync script, and voicemail, which that script leaves out: on the stand-in a user
+ * hears the messages of before. What is left there comes back at the hand-back (return_paths), and a copy
+ * never deletes what could not (docs/design/data.md, "The way back of files"). Recordings are not copied:
+ * they are large, and of no use for the next call.
  */
 const COMMON_PATHS = [
   "/etc/asterisk/extensions_extra.d",
   "/etc/xivo/asterisk",
   "/var/lib/asterisk/agi-bin",
   "/var/lib/asterisk/moh",
+  "/var/spool/asterisk/voicemail",
 ] as const;
 const RETURN_PATHS = ["/var/spool/asterisk/voicemail"] as const;
 /** Under the sounds: `monitor`, `recordings`, `recordings-meetme` are of the host that recorded them. */

@@ -67,10 +67,17 @@ function readAstdb(
     const rule = 'must be the path of the astdb, e.g. "/var/lib/asterisk/astdb.sqlite3"';
     issues.add("replication.astdb.path", rule, undefined);
   }
+  const localKeys = typed.local_keys ?? [];
+  if (localKeys.length > 0 && path?.endsWith("/astdb")) {
+    const rule =
+      "must be empty for a Berkeley DB (astdb of Asterisk 1.8), which is copied as it is";
+    issues.add("replication.astdb.local_keys", rule, localKeys);
+  }
   return {
     path: path ?? "",
     everyMs: typed.every ?? durationOf(DEFAULTS.astdbEvery),
     onChange: typed.on_change ?? DEFAULTS.astdbOnChange,
+    localKeys: localKeys.map((key) => key.startsWith("/") ? key : `/${key}`),
   };
 }
 
@@ -119,6 +126,7 @@ function readFiles(
   }
   return {
     everyMs: typed.every ?? durationOf(DEFAULTS.filesEvery),
+    onChange: typed.on_change ?? DEFAULTS.filesOnChange,
     paths,
     pathsFromPreset: typed.paths === undefined,
     excludes: typed.excludes ?? preset?.excludes ?? [],

@@ -468,6 +468,7 @@ Deno.test("what the file says wins over the preset, key by key", () => {
     path: "/var/lib/asterisk/astdb.sqlite3",
     everyMs: 300_000,
     onChange: true,
+    localKeys: [],
   });
   assert.deepEqual(own.replication.database?.localTables, []);
   assert.equal(own.replication.database?.name, "asterisk");
@@ -518,4 +519,15 @@ Deno.test("parseConfig() shields the SIP ports by default where there are servic
     /^services\.shield\[3\]: /,
     /^services\.shield\[4\]: must not be listed twice/,
   );
+});
+
+Deno.test("local_keys are keys of the astdb or patterns, and none for a Berkeley DB", () => {
+  const astdb = (path: string, keys: string): string =>
+    `${HEAD}${NET}[replication.astdb]\npath = "${path}"\nlocal_keys = ${keys}`;
+  const good = parseConfig(astdb("/v/astdb.sqlite3", '["/pbx/UUID", "dundi/*"]'));
+  assert.deepEqual(good.replication.astdb?.localKeys, ["/pbx/UUID", "/dundi/*"]);
+  for (const keys of ['["*"]', '["/*"]', '[""]', '["//x"]', '["a\\nb"]', '"/pbx/UUID"']) {
+    assert.throws(() => parseConfig(astdb("/v/astdb.sqlite3", keys)), /local_keys/, keys);
+  }
+  assert.throws(() => parseConfig(astdb("/v/astdb", '["/pbx/UUID"]')), /Berkeley/);
 });

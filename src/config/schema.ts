@@ -183,6 +183,13 @@ export const ASTDB_SHAPE = {
   path: absolutePath().optional(),
   every: duration(BOUNDS.astdbEveryMs).optional(),
   on_change: flag().optional(),
+  local_keys: listOf(
+    text(
+      'must be a key of the astdb such as "/pbx/UUID", or a pattern with * such as "/dundi/*"',
+      (key) => key.length <= 256 && /^\/?[^/*\s][^\p{Cc}]*$/u.test(key),
+    ),
+    { what: "keys or patterns", max: LIMITS.paths },
+  ).optional(),
 } as const;
 
 const paceRule =
@@ -230,5 +237,6 @@ export const FILES_SHAPE = {
   every: duration(BOUNDS.copyEveryMs).optional(),
   paths: listOf(absolutePath(), { what: "paths", max: LIMITS.paths }).optional(),
   excludes: listOf(excludePattern, { what: "patterns", max: LIMITS.paths }).optional(),
+  on_change: flag().optional(),
   return_paths: listOf(absolutePath(), { what: "paths", max: LIMITS.paths }).optional(),
 } as const;

@@ -134,6 +134,8 @@ export interface AstdbConfig {
   readonly path: string;
   readonly everyMs: number;
   readonly onChange: boolean;
+  /** Keys, with `*` for any text, that stay each host's own at an installation. */
+  readonly localKeys: readonly string[];
 }
 
 /** `[replication.database]`. */
@@ -160,6 +162,8 @@ export interface DatabaseConfig {
 /** `[replication.files]`. */
 export interface FilesConfig {
   readonly everyMs: number;
+  /** Also soon after something in `paths` changed. */
+  readonly onChange: boolean;
   readonly paths: readonly string[];
   /** The paths are the preset's, not the operator's: those that a host does not have are skipped there. */
   readonly pathsFromPreset: boolean;

@@ -9,7 +9,7 @@
  * | `POST /command` `{"command"}` | {@linkcode ControlResult}, as soon as the command is accepted or not |
  * | `POST /announce` | {@linkcode ControlResult} |
  * | `POST /reload` | {@linkcode ReloadResult}, when it is over |
- * | `POST /sync` `{"set"}` | one JSON line per progress, the last line is the {@linkcode ControlResult} |
+ * | `POST /sync` `{"set","allowMassDeletion"?}` | one JSON line per progress, the last line is the {@linkcode ControlResult} |
  * | `POST /receive/begin` {@linkcode OfferedHeader} | {@linkcode ControlResult} |
  * | `POST /receive/end` {@linkcode ReceivedResult} | {@linkcode ControlResult} |
  *
@@ -86,7 +86,10 @@ const Command = z.strictObject({
     ] satisfies OperatorCommand[],
   ),
 });
-const Sync = z.strictObject({ set: z.enum([...DATA_SET_NAMES, "all"]) });
+const Sync = z.strictObject({
+  set: z.enum([...DATA_SET_NAMES, "all"]),
+  allowMassDeletion: z.boolean().optional(),
+});
 
 /** What `relais receive` was offered; more fields may follow, they are not needed to decide. */
 export const OfferedHeader = z.object({
@@ -106,6 +109,8 @@ export const ReceivedResult = z.object({
   reason: z.string().max(4000).nullable(),
   bytes: z.number().min(0),
   durationMs: z.number().min(0),
+  /** A sentence for the history. */
+  note: z.string().max(2000).exactOptional(),
 });
 /** See the schema of the same name. */
 export interface ReceivedResult extends Readonly<z.infer<typeof ReceivedResult>> {}
@@ -127,6 +132,8 @@ export interface ControlDeps {
     set: DataSetName | "all",
     options: {
       readonly signal: AbortSignal;
+      /** The files may be deleted on the peer, however many they are. */
+      readonly allowMassDeletion: boolean;
       readonly onProgress: (progress: SyncProgress) => void;
     },
   ): Promise<ControlResult>;
@@ -160,7 +167,7 @@ export function createControlApp(deps: ControlDeps): Hono {
     }));
   app.post("/sync", async (c) => {
     const body = await readBody(c, Sync);
-    return body.ok ? streamSync(c, deps, body.data.set) : c.json(no(body.why), 400);
+    return body.ok ? streamSync(c, deps, body.data) : c.json(no(body.why), 400);
   });
   app.notFound((c) =>
     c.json(no(`Cannot answer ${c.req.method} ${c.req.path}: no such request`), 404)
@@ -173,7 +180,7 @@ export function createControlApp(deps: ControlDeps): Hono {
 }
 
 /** Progress lines, thinned out; a client that goes away ends the copy. */
-function streamSync(c: Context, deps: ControlDeps, set: DataSetName | "all"): Response {
+function streamSync(c: Context, deps: ControlDeps, asked: z.infer<typeof Sync>): Response {
   c.header("Content-Type", "application/x-ndjson");
   // Its length is not known in advance.
   c.header("Transfer-Encoding", "chunked");
@@ -187,8 +194,9 @@ function streamSync(c: Context, deps: ControlDeps, set: DataSetName | "all"): Re
     }, PROGRESS_EVERY_MS);
     let result: ControlResult;
     try {
-      result = await deps.sync(set, {
+      result = await deps.sync(asked.set, {
         signal: gone.signal,
+        allowMassDeletion: asked.allowMassDeletion ?? false,
         onProgress: (progress) => latest = { ...progress },
       });
     } catch (error) {

@@ -5,14 +5,18 @@
  * @module
  */
 
+import { createHash } from "node:crypto";
 import type { LocalConfig } from "../config/types.ts";
 import type { Clock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
+import { detectFormat } from "./astdb_format.ts";
 import { AstdbInstallError, installAstdb } from "./astdb_install.ts";
 import { stampGeneration, takeInventory, workDirectory } from "./astdb_inventory.ts";
 import { isPeerAstdbNewer } from "./astdb_newer.ts";
 import { writeAstdbOrigin } from "./astdb_origin.ts";
-import { MAX_ASTDB_BYTES, readAstdb } from "./astdb_read.ts";
+import { keepLocalKeys } from "./astdb_local_keys.ts";
+import { type AstdbSnapshot, MAX_ASTDB_BYTES, readAstdb } from "./astdb_read.ts";
+import { removeIfThere } from "./durable_file.ts";
 import { putSet } from "./put_set.ts";
 import { inspectAstdb } from "./receive_put.ts";
 import type { OnProgress, SetHeader } from "./set_header.ts";
@@ -78,6 +82,10 @@ export async function sendAstdb(
   return { epoch, origin, snapshotWallMs, size: bytes.length, sha256, signature };
 }
 
+interface InstallContext extends Omit<AstdbCopyContext, "transport"> {
+  readonly warn?: (message: string) => void;
+}
+
 /** What was put in place, or why nothing was. */
 export interface InstallOutcome {
   readonly installed: boolean;
@@ -108,11 +116,12 @@ export async function installReceived(
     const stamp = stampGeneration(generation);
     const decision = isPeerAstdbNewer({ me: config.role, live }, stamp);
     if (live?.sha256 === stamp.sha256 && stamp.epoch >= live.epoch) {
-      await rememberInstalled(stateDir, generation); // An installation was cut before its record.
+      const fileSha256 = inventory.live!.snapshot.sha256;
+      await rememberInstalled(stateDir, generation, fileSha256); // An installation was cut before its record.
     }
     if (!decision.newer) return { installed: false, why: decision.why, ageMs: null };
     try {
-      await install(context, generation);
+      await install({ ...context, warn }, generation, inventory.live?.snapshot ?? null);
       const ageMs = Math.max(0, clock.wallMs() - generation.receivedWallMs);
       return { installed: true, why: decision.why, ageMs };
     } catch (cause) {
@@ -161,7 +170,7 @@ export async function fetchIfNewer(context: AstdbCopyContext): Promise<FetchOutc
   if (!decision.newer) return no(decision.why);
   try {
     const generation = await getAstdb(context);
-    await install(context, generation);
+    await install(context, generation, inventory.live?.snapshot ?? null);
   } catch (cause) {
     signal.throwIfAborted();
     return no(`the peer's is newer (${decision.why}) but: ${messageOf(cause)}`);
@@ -199,18 +208,51 @@ async function getAstdb(context: AstdbCopyContext): Promise<Generation> {
   }
 }
 
+/** Puts a generation in place; `live`: what lies there, for the keys that stay this host's own. */
 async function install(
-  { config, stateDir }: Omit<AstdbCopyContext, "transport">,
+  { config, stateDir, warn }: InstallContext,
   generation: Generation,
+  live: AstdbSnapshot | null,
 ): Promise<void> {
-  const { path } = config.replication.astdb!;
+  const { path, localKeys } = config.replication.astdb!;
   const { sha256 } = generation.trailer;
-  await installAstdb({ path, from: generation.path, sha256 });
-  await rememberInstalled(stateDir, generation);
+  const format = detectFormat(await Deno.readFile(generation.path));
+  if (localKeys.length === 0 || format !== "sqlite") {
+    if (localKeys.length > 0 && format === "berkeley") {
+      warn?.(
+        "local_keys have no effect: a Berkeley DB is put in place as it is, the peer's keys too",
+      );
+    }
+    await installAstdb({ path, from: generation.path, sha256 });
+    await rememberInstalled(stateDir, generation, sha256);
+    return;
+  }
+  const own = live !== null && live.format === "sqlite" ? live.bytes : null;
+  const workDir = workDirectory(stateDir);
+  // What is damaged is told in the words of an installation: the generation before is tried then.
+  const made = await keepLocalKeys({ from: generation.path, own, patterns: localKeys, workDir })
+    .catch((cause) => {
+      throw new AstdbInstallError(messageOf(cause), { cause });
+    });
+  try {
+    const fileSha256 = createHash("sha256").update(await Deno.readFile(made)).digest("hex");
+    await installAstdb({ path, from: made, sha256: fileSha256 });
+    await rememberInstalled(stateDir, generation, fileSha256);
+  } finally {
+    await removeIfThere(made);
+  }
 }
 
-async function rememberInstalled(stateDir: string, generation: Generation): Promise<void> {
+async function rememberInstalled(
+  stateDir: string,
+  generation: Generation,
+  fileSha256: string,
+): Promise<void> {
   const { epoch, origin, snapshotWallMs } = generation.header;
   const { sha256 } = generation.trailer;
-  await writeAstdbOrigin(stateDir, { epoch, installed: { origin, snapshotWallMs, sha256 } });
+  const changed = fileSha256 === sha256 ? {} : { fileSha256 };
+  await writeAstdbOrigin(stateDir, {
+    epoch,
+    installed: { origin, snapshotWallMs, sha256, ...changed },
+  });
 }

@@ -27,6 +27,27 @@ export function detectFormat(bytes: Uint8Array): AstdbFormat | null {
 }
 
 /**
+ * What can be said of a Berkeley DB without its library: a B-tree (what Asterisk makes) says its page size in
+ * its first page (btree.h of 1.85: magic, version, psize) and consists of whole pages.
+ *
+ * @param head first 12 bytes
+ * @param size of the whole file
+ * @returns null when nothing is wrong, otherwise what is
+ */
+export function findBerkeleyFault(head: Uint8Array, size: number): string | null {
+  if (head.length < 12) return "it is cut in its first page";
+  const view = new DataView(head.buffer, head.byteOffset, 12);
+  const little = view.getUint32(0, true) === BERKELEY_MAGICS[0];
+  if (!little && view.getUint32(0, false) !== BERKELEY_MAGICS[0]) return null; // No B-tree.
+  const page = view.getUint32(8, little);
+  const isSize = page >= 512 && page <= 65_536 && (page & (page - 1)) === 0;
+  if (!isSize) return `its pages cannot have ${page} bytes`;
+  return size >= page && size % page === 0
+    ? null
+    : `it is cut in the middle of a page of ${page} bytes`;
+}
+
+/**
  * Whether a rollback journal starts like one whose transaction was being written into the database
  * file: SQLite fills in the magic only after the journal is on disk and before it touches the file.
  *

@@ -17,7 +17,8 @@ import {
   writeSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { detectFormat, findCorruption } from "./astdb_format.ts";
+import { detectFormat, findBerkeleyFault, findCorruption } from "./astdb_format.ts";
+import { findHolder } from "./astdb_holders.ts";
 import { removeIfThere, syncPath } from "./durable_file.ts";
 
 /** The copy was not put in place; the live file is as it was. */
@@ -41,13 +42,14 @@ export interface AstdbInstallOptions {
  * Replaces the live astdb by `from`: temporary file beside it, flushed, journal of the old one removed,
  * rename. Owner and mode of the old file stay.
  *
- * @throws {AstdbInstallError} when the copy is not sound or the place not fit
+ * @throws {AstdbInstallError} when the copy is not sound, the place not fit, or a process has the astdb open
  */
 export async function installAstdb(options: AstdbInstallOptions): Promise<void> {
   const { path, from } = options;
   const bytes = soundCopy(options);
   const directory = dirname(path);
   const place = ownerAndMode(options, directory);
+  await refuseWhileOpen(path);
   await removeLeftovers(path);
   const temporary = join(directory, `${temporaryPrefix(path)}${crypto.randomUUID()}`);
   try {
@@ -55,6 +57,7 @@ export async function installAstdb(options: AstdbInstallOptions): Promise<void> 
     if (digest(readNoFollow(temporary)) !== options.sha256) {
       throw new AstdbInstallError(`Cannot install ${from} as it was not written to disk unchanged`);
     }
+    await refuseWhileOpen(path); // It may have been started meanwhile.
     // A journal that a crash left would be rolled back into the new file. It goes first: a cut between
     // here and the rename leaves the old file, and the copy is installed at the next attempt.
     for (const suffix of ["-journal", "-wal", "-shm"]) await removeIfThere(`${path}${suffix}`);
@@ -65,6 +68,15 @@ export async function installAstdb(options: AstdbInstallOptions): Promise<void> 
     throw cause;
   }
   await syncPath(directory);
+}
+
+/** Whatever the unit says: a running Asterisk would lose every later write. */
+async function refuseWhileOpen(path: string): Promise<void> {
+  const holder = await findHolder(path);
+  if (holder === null) return;
+  throw new AstdbInstallError(
+    `Cannot install the astdb as ${holder.name} (process ${holder.pid}) has it open: stop it first`,
+  );
 }
 
 /** Removes temporary files of an installation that was killed. */
@@ -88,7 +100,7 @@ function soundCopy({ from, sha256 }: AstdbInstallOptions): Uint8Array {
     ? "it is neither SQLite nor Berkeley DB"
     : format === "sqlite"
     ? findCorruption(from)
-    : null;
+    : findBerkeleyFault(bytes, bytes.length);
   if (fault === null) return bytes;
   throw new AstdbInstallError(`Cannot install ${from} as ${fault}: the astdb in place is kept`);
 }

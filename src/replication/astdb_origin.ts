@@ -18,7 +18,10 @@ export interface AstdbOrigin {
   readonly installed: {
     readonly origin: Role;
     readonly snapshotWallMs: number;
+    /** Of the copy as the peer has it. */
     readonly sha256: string;
+    /** Of the file in place if keys of this host's own were kept in it (`local_keys`). */
+    readonly fileSha256?: string | undefined;
   } | null;
 }
 
@@ -28,6 +31,7 @@ const originSchema: z.ZodType<AstdbOrigin> = z.object({
     origin: z.enum(["master", "slave"]),
     snapshotWallMs: z.number(),
     sha256: z.string(),
+    fileSha256: z.string().optional(),
   }).nullable(),
 });
 
@@ -56,9 +60,10 @@ export function stampLive(
   const size = snapshot.bytes.length;
   const epoch = origin?.epoch ?? 0;
   const installed = origin?.installed ?? null;
-  if (installed !== null && installed.sha256 === sha256) {
+  if (installed !== null && (installed.fileSha256 ?? installed.sha256) === sha256) {
+    // Under the digest that the peer knows: its copy and ours differ in this host's own keys only.
     const { snapshotWallMs } = installed;
-    return { epoch, origin: installed.origin, snapshotWallMs, sha256, size };
+    return { epoch, origin: installed.origin, snapshotWallMs, sha256: installed.sha256, size };
   }
   return { epoch, origin: me, snapshotWallMs: snapshot.changedWallMs, sha256, size };
 }

@@ -22,6 +22,7 @@ import type { Clock } from "../os/clock.ts";
 import {
   type AstdbFormat,
   detectFormat,
+  findBerkeleyFault,
   findCorruption,
   isHotJournal,
   recoverCopy,
@@ -123,6 +124,11 @@ async function readOnce(options: AstdbReadOptions): Promise<AstdbReadResult> {
     return { ok: false, fault: "unusable", reason: `${path} is neither SQLite nor Berkeley DB` };
   }
   let bytes: Uint8Array = first.bytes;
+  if (format === "berkeley") {
+    const fault = findBerkeleyFault(bytes, bytes.length);
+    const reason = `the copy of ${path} is damaged: ${fault}`;
+    if (fault !== null) return { ok: false, fault: "corrupt", reason };
+  }
   if (format === "sqlite") {
     if (!options.atRest && journalIsHot(path)) return unsettled(path);
     const checked = checkCopy(bytes, options);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { systemClock } from "../os/clock.ts";
+import { inspectAstdb } from "./receive_put.ts";
 import { AstdbInstallError, installAstdb } from "./astdb_install.ts";
 import { astdbSignature, type AstdbSnapshot, readAstdb } from "./astdb_read.ts";
 
@@ -156,12 +157,20 @@ Deno.test("readAstdb() says missing, unusable and corrupt apart", async () => {
 Deno.test("readAstdb() copies the Berkeley DB of Asterisk 1.8 as it is", async () => {
   await withDirectory(async (directory) => {
     const path = join(directory, "astdb");
-    const bytes = new Uint8Array(8192).fill(7);
-    bytes.set([0x62, 0x31, 0x05, 0x00]); // BTREEMAGIC 0x053162, little-endian
+    // Written by Berkeley DB 1.85 (dbopen(DB_BTREE) of Debian's libdb1-compat 2.1.3-22), as Asterisk 1.8
+    // writes it: 60 registrations, keys and values with their zero byte.
+    const golden = new URL("../../tests/support/golden/astdb_berkeley_1_85", import.meta.url);
+    const bytes = await Deno.readFile(golden);
     await Deno.writeFile(path, bytes);
     const snapshot = await take(directory, path);
     assert.equal(snapshot.format, "berkeley");
     assert.deepEqual(snapshot.bytes, bytes);
+    await Deno.writeFile(`${path}.cut`, bytes.subarray(0, 9000));
+    const options = { workDir: join(directory, "work"), clock: systemClock, atRest: true };
+    const cut = await readAstdb({ ...options, path: `${path}.cut` });
+    assert.equal(cut.ok ? "taken" : cut.fault, "corrupt");
+    await assert.rejects(inspectAstdb(`${path}.cut`), /cut in the middle of a page/);
+    await inspectAstdb(path);
     const target = join(directory, "astdb.other");
     await installAstdb({ path: target, from: path, sha256: snapshot.sha256 });
     assert.deepEqual(await Deno.readFile(target), bytes);

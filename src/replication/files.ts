@@ -26,7 +26,7 @@ const DEADLINE_MS = 6 * 3_600_000;
 /** rsync: some source files vanished while it ran. A live tree does that. */
 const RSYNC_VANISHED = 24;
 
-/** Options of {@linkcode sendFiles} and {@linkcode returnFiles}. */
+/** Options of {@linkcode sendFiles} and of the way back. */
 export interface SendFilesOptions {
   readonly config: LocalConfig;
   readonly transport: Transport;
@@ -82,24 +82,65 @@ export async function sendFiles(options: SendFilesOptions): Promise<PutResult> {
 }
 
 /**
- * Brings what the stand-in gained back to the peer: `return_paths`, newer files win, nothing is deleted,
- * what is overwritten is kept beside (`.before-relais`).
+ * From the master at a planned move: `return_paths` go along. What is also in `paths` becomes equal there;
+ * the others get what they lack, newer files win, what is overwritten is kept beside (`.before-relais`).
  *
  * @throws when a path could not be sent; the others are sent all the same
  */
-export async function returnFiles(
+export async function sendReturnPaths(
   options: SendFilesOptions,
 ): Promise<{ readonly paths: readonly string[] }> {
-  const paths = (options.config.replication.files?.returnPaths ?? []).map(withoutSlash);
-  const facts = rsyncFacts(options);
+  const files = options.config.replication.files;
+  const paths = (files?.returnPaths ?? []).map(withoutSlash);
+  const copied = new Set((files?.paths ?? []).map(withoutSlash));
   const sent: string[] = [];
   const failures = await eachPath(paths, options, async (path, kind) => {
-    if (kind === "missing") return; // The stand-in gained nothing there.
-    await copyPath({ ...options, facts, mode: "return" }, path, kind === "directory");
+    if (kind === "missing") return;
+    const mode = copied.has(path) ? "copy" : "return";
+    await sendOnePath({ ...options, mode }, path, kind === "directory");
     sent.push(path);
   });
   if (failures.size > 0) throw new Error([...failures.values()].join("; "));
   return { paths: sent };
+}
+
+/** Sends one path as `mode` says; see {@linkcode RsyncMode}. */
+export async function sendOnePath(
+  options: SendFilesOptions & { readonly mode: "copy" | "return" },
+  path: string,
+  isDirectory: boolean,
+): Promise<void> {
+  await copyPath({ ...options, facts: rsyncFacts(options) }, path, isDirectory);
+}
+
+/**
+ * Lays the files `names` (relative to `path`) into the staging directory on the master, from where
+ * `return apply` puts them in place.
+ *
+ * @throws when rsync failed
+ */
+export async function stageFiles(
+  options: SendFilesOptions,
+  path: string,
+  names: readonly string[],
+): Promise<void> {
+  if (names.length === 0) return;
+  const { config, transport, signal, onProgress } = options;
+  const address = await transport.address({ signal });
+  const argv = rsyncCommand({
+    mode: "stage",
+    path,
+    isDirectory: true,
+    excludes: config.replication.files!.excludes,
+    shell: transport.rsyncShell(address),
+    host: urlHost(address),
+    remoteVerb: rsyncVerb(rsyncFacts(options)),
+    dryRun: false,
+    maxDelete: 0,
+  });
+  // The directory itself first: one that the master never had gets its owner and mode.
+  const list = ["./", ...names].map((name) => `${name}\0`);
+  await runRsync(argv, { signal, onProgress, input: new Blob(list).stream() });
 }
 
 function rsyncFacts({ config, clock, epoch }: SendFilesOptions): RsyncFacts {
@@ -205,24 +246,30 @@ export function stopMassDeletion(path: string, { total, created, deleted }: Rsyn
   if (deleted < MASS_DELETION_FROM || deleted * 2 <= there) return;
   throw new Error(
     `Cannot copy ${path} as that would delete ${deleted} of ${there} files on the peer: ` +
-      `is everything in place here? If it is meant, delete them on the peer by hand`,
+      `is everything in place here? If it is meant: relais sync files --allow-mass-deletion`,
   );
 }
 
 async function runRsync(
   argv: readonly string[],
-  options: { readonly signal: AbortSignal; readonly onProgress: OnProgress },
+  options: {
+    readonly signal: AbortSignal;
+    readonly onProgress: OnProgress;
+    /** For standard input: the list of names. */
+    readonly input?: ReadableStream<Uint8Array<ArrayBuffer>>;
+  },
 ): Promise<string> {
-  const { signal, onProgress } = options;
+  const { signal, onProgress, input } = options;
   signal.throwIfAborted();
   const child = spawnTool(argv[0]!, {
     args: argv.slice(1),
-    stdin: "null",
+    stdin: input === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
     env: { LC_ALL: "C", RSYNC_PROTECT_ARGS: "0", RSYNC_OLD_ARGS: "0" },
     signal: AbortSignal.any([signal, AbortSignal.timeout(DEADLINE_MS)]),
   });
+  const feeding = input?.pipeTo(child.stdin).catch(() => {}); // Its exit status says why.
   const said = new Response(child.stderr).text();
   const decoder = new TextDecoder();
   let tail = "";
@@ -234,6 +281,7 @@ async function runRsync(
     const totalBytes = share! > 0 ? Math.round(bytes! * 100 / share!) : null;
     onProgress({ phase: "send", bytes: bytes!, totalBytes });
   }
+  await feeding;
   const { code } = await child.status;
   const message = (await said).replaceAll(/\s+/g, " ").trim().slice(0, 1000);
   signal.throwIfAborted();

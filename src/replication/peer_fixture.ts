@@ -135,10 +135,16 @@ export class Pair {
           identityFile: this.at("key"),
           knownHostsFile: this.at("known_hosts"),
         },
-        astdb: { path: this.at("shared/astdb.sqlite3"), everyMs: 600_000, onChange: true },
+        astdb: {
+          path: this.at("shared/astdb.sqlite3"),
+          everyMs: 600_000,
+          onChange: true,
+          localKeys: [],
+        },
         database: null,
         files: {
           everyMs: 600_000,
+          onChange: false,
           paths: [this.at("shared/sounds"), this.at("shared/etc")],
           pathsFromPreset: false,
           excludes: ["monitor"],

@@ -15,6 +15,8 @@ export interface PutSetOptions {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly header: SetHeader;
+  /** What the peer is asked for; default: `put` and the set. */
+  readonly verb?: string;
   readonly payload: ReadableStream<Uint8Array>;
   readonly totalBytes?: number;
   /** See `WriteSetStreamOptions.complete`. */
@@ -34,7 +36,10 @@ export async function putSet(options: PutSetOptions): Promise<PutResult> {
   const { transport, header, signal, deadlineMs } = options;
   let remote: Remote;
   try {
-    remote = await transport.openRemote(`put ${header.set}`, { signal, deadlineMs });
+    remote = await transport.openRemote(options.verb ?? `put ${header.set}`, {
+      signal,
+      deadlineMs,
+    });
   } catch (cause) {
     await options.payload.cancel(cause).catch(() => {}); // The first cause is in hand.
     throw cause;

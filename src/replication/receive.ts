@@ -15,6 +15,7 @@ import type { HostFacts } from "./host_facts.ts";
 import { parseReceiveCommand, type ReceiveVerb } from "./receive_command.ts";
 import { type ReceiveGate, RefusedError } from "./receive_gate.ts";
 import { receivePut } from "./receive_put.ts";
+import { giveReturnLists, receiveReturn } from "./receive_return.ts";
 import { receiveRsync } from "./receive_rsync.ts";
 import {
   type DaemonSelf,
@@ -64,8 +65,10 @@ export async function receive(command: string, context: ReceiveContext): Promise
       ? "badData"
       : "failed";
     context.warn(reason);
-    const silent = !("refused" in verb) && (verb.verb === "rsync" || verb.verb === "get");
-    // In those two, standard output belongs to another protocol. Otherwise the caller may be gone.
+    const silent = !("refused" in verb) &&
+      (verb.verb === "rsync" || verb.verb === "get" ||
+        (verb.verb === "return" && verb.what === "list"));
+    // In those, standard output belongs to another protocol. Otherwise the caller may be gone.
     if (!silent) await say(context, { ok: false, kind, reason }).catch(() => {});
     return RECEIVE_EXIT[kind];
   }
@@ -87,6 +90,10 @@ async function perform(verb: ReceiveVerb, context: ReceiveContext): Promise<numb
       return RECEIVE_EXIT.ok;
     case "get":
       await giveAstdb(context);
+      return RECEIVE_EXIT.ok;
+    case "return":
+      if (verb.what === "list") await giveReturnLists(context);
+      else await say(context, { ok: true, ...await receiveReturn(context) });
       return RECEIVE_EXIT.ok;
     case "rsync":
       return await receiveRsync(verb, context);

@@ -14,6 +14,8 @@ export type ReceiveVerb =
   | { readonly verb: "facts"; readonly nonce: string }
   | { readonly verb: "put"; readonly set: DataSetName }
   | { readonly verb: "get"; readonly set: "astdb" }
+  /** The way back of files: `receive_return.ts`. */
+  | { readonly verb: "return"; readonly what: "list" | "apply" }
   | {
     readonly verb: "rsync";
     readonly epoch: number;
@@ -25,7 +27,8 @@ export type ReceiveVerb =
   };
 
 const SENTENCE =
-  "a peer may ask for: hello, facts, put astdb|database|files, get astdb, and rsync as relais runs it";
+  "a peer may ask for: hello, facts, put astdb|database|files, get astdb, return list|apply, and rsync " +
+  "as relais runs it";
 const MAX_COMMAND_LENGTH = 8192;
 
 /** Facts that the sender writes in front of rsync's own words. */
@@ -57,6 +60,10 @@ export function parseReceiveCommand(text: string): ReceiveVerb | { readonly refu
       break;
     case "get astdb":
       if (words.length === 2) return { verb: "get", set: "astdb" };
+      break;
+    case "return list":
+    case "return apply":
+      if (words.length === 2) return { verb: "return", what: words[1] as "list" | "apply" };
       break;
     default:
       if (words[0] === "facts") return parseFacts(words) ?? refuse(`"${printable(text)}"`);

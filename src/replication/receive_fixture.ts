@@ -35,8 +35,9 @@ const gate: ReceiveGate = {
   },
   begin: (header) => permission("begin", `${header.set} ${header.epoch} ${header.origin}`),
   confirm: (header) => permission("confirm", header.set),
-  end: ({ set, ok, reason }) => {
+  end: ({ set, ok, reason, note: sentence }) => {
     note(`end ${set} ${ok} ${reason}`);
+    if (sentence !== undefined) note(`note ${sentence}`);
     return Promise.resolve();
   },
 };

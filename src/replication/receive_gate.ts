@@ -22,6 +22,8 @@ export interface ReceiveOutcome {
   readonly reason: string | null;
   readonly bytes: number;
   readonly durationMs: number;
+  /** A sentence for this host's history; absent: nothing to tell. */
+  readonly note?: string;
 }
 
 /** The way to the local daemon (its control socket). A call that can't be made must reject. */
@@ -69,7 +71,9 @@ export async function askGate(
  * Runs `work` while the daemon permits it: `begin` first, `confirm` each 2 s, `end` last. The signal that
  * `work` gets aborts with the {@linkcode RefusedError} when permission is withdrawn.
  */
-export async function underPermission<T extends { readonly bytes: number }>(
+export async function underPermission<
+  T extends { readonly bytes: number; readonly note?: string },
+>(
   options: {
     readonly gate: ReceiveGate;
     readonly header: SetHeader;
@@ -92,17 +96,24 @@ export async function underPermission<T extends { readonly bytes: number }>(
   })().catch((cause) => {
     if (!over.signal.aborted) stop.abort(cause);
   });
-  const end = async (reason: string | null, bytes: number): Promise<void> => {
+  const end = async (reason: string | null, bytes: number, note?: string): Promise<void> => {
     over.abort();
     await watch;
     const durationMs = clock.nowMs() - beganMs;
-    const outcome = { set: header.set, ok: reason === null, reason, bytes, durationMs };
+    const outcome = {
+      set: header.set,
+      ok: reason === null,
+      reason,
+      bytes,
+      durationMs,
+      ...(note === undefined ? {} : { note: note.slice(0, 2000) }),
+    };
     // The result goes to the sender in any case; the daemon also has the state file.
     await gate.end(outcome).catch(() => {});
   };
   try {
     const result = await work(signal);
-    await end(null, result.bytes);
+    await end(null, result.bytes, result.note);
     return result;
   } catch (cause) {
     const why = signal.aborted ? signal.reason : cause;

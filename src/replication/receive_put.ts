@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { DataSetName } from "../core/types.ts";
 import { messageOf } from "../os/errors.ts";
-import { detectFormat, findCorruption } from "./astdb_format.ts";
+import { detectFormat, findBerkeleyFault, findCorruption } from "./astdb_format.ts";
 import { MAX_ASTDB_BYTES } from "./astdb_read.ts";
 import { listFiles } from "./file_list.ts";
 import { askGate, RefusedError, underPermission } from "./receive_gate.ts";
@@ -175,7 +175,7 @@ export async function inspectAstdb(path: string): Promise<void> {
     ? "it is neither SQLite nor Berkeley DB"
     : format === "sqlite"
     ? findCorruption(path)
-    : null;
+    : findBerkeleyFault(head, (await Deno.stat(path)).size);
   if (fault !== null) throw new Error(`Cannot keep the received astdb as ${fault}`);
 }
 

@@ -23,13 +23,20 @@ import { astdbSignature } from "./astdb_read.ts";
 import { type PossibleLoss, possibleLoss } from "./loss.ts";
 import { sendDatabase } from "./send_database.ts";
 import type { DatabaseSource } from "./database_port.ts";
-import { returnFiles, sendFiles } from "./files.ts";
+import { FilesWatch } from "./files_watch.ts";
+import { sendFiles, sendReturnPaths } from "./files.ts";
+import { pathKind } from "./file_list.ts";
+import { baseAtTakeover, ReturnBase } from "./return_base.ts";
+import { returnPathsOf } from "./return_protocol.ts";
+import { bringFilesBack } from "./return_send.ts";
+import { listTree } from "./tree_list.ts";
 import type { OnProgress, SetProgress } from "./set_header.ts";
 import { type SetState, SetStates } from "./set_state.ts";
 import { type CopySet, SetRunner } from "./set_runner.ts";
 import { RemoteError, Transport } from "./transport.ts";
 
-const TICK_MS = 1000;
+/** Half of a second: a change of the astdb is to be over there within two. */
+const TICK_MS = 500;
 /** Shortest time between two copies of a changed astdb. */
 const ASTDB_GAP_MS = 1000;
 const BULK_GAP_MS = 10_000;
@@ -92,6 +99,8 @@ export class Replicator {
   #sourceEpoch: number | null = null;
   /** Signature of the astdb that was last sent. */
   #sentSignature: string | null = null;
+  /** While this node is the source. */
+  #filesWatch: FilesWatch | null = null;
   /** The last bulk copy (database, files): they run one after the other. */
   #bulk: Promise<unknown> = Promise.resolve();
 
@@ -149,6 +158,7 @@ export class Replicator {
   async stop(): Promise<void> {
     this.#loop.abort();
     await this.#looping;
+    await this.#filesWatch?.stop();
     await Promise.all([...this.#runners.values()].map((runner) => runner.stop()));
     await this.#transport.close();
   }
@@ -248,20 +258,39 @@ export class Replicator {
   }
 
   /**
-   * At a hand-back: brings `return_paths` to the peer. Asks no `mayRead`.
+   * At a hand-over: `return_paths` go along. The slave's are merged into the master's (`return_send.ts`), the
+   * master's are copied. Asks no `mayRead`.
    *
-   * @throws when a path could not be sent; the others are sent all the same
+   * @throws when it failed; the message says where what did not travel is kept
    */
   async sendFilesBack(options: {
     readonly signal: AbortSignal;
     readonly epoch: number;
     readonly onProgress?: OnProgress;
-  }): Promise<{ readonly paths: readonly string[] }> {
-    const { config, clock } = this.#options;
+  }): Promise<{ readonly paths: readonly string[]; readonly sentence: string }> {
+    const { config, clock, stateDir } = this.#options;
     const { signal, epoch } = options;
     const onProgress = options.onProgress ?? ((): void => {});
     const transport = this.#transport;
-    return await returnFiles({ config, transport, clock, epoch, signal, onProgress });
+    const given = { config, transport, clock, epoch, signal, onProgress };
+    if (config.role === "slave") return await bringFilesBack({ ...given, stateDir });
+    const { paths } = await sendReturnPaths(given);
+    return { paths, sentence: paths.length === 0 ? "" : `sent: ${paths.join(", ")}` };
+  }
+
+  /**
+   * When the slave begins a takeover: notes what lies in `return_paths` now, beside the steps and never in
+   * their way. What is gone from here already was deleted by no telephone.
+   */
+  async noteReturnBase({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    const { config, stateDir } = this.#options;
+    if (config.role !== "slave" || config.replication.files === null) return;
+    const store = new ReturnBase(stateDir);
+    for (const path of returnPathsOf(config.replication.files)) {
+      if (await pathKind(path) !== "directory") continue;
+      const { tree } = await listTree(path, signal);
+      await store.write(path, baseAtTakeover(await store.read(path), tree));
+    }
   }
 
   /** At a takeover without the peer's help: what may be lost, as the age of this host's copy of it. */
@@ -329,11 +358,14 @@ export class Replicator {
     if (!may.ok) {
       if (this.#sourceEpoch === null) return;
       this.#sourceEpoch = null;
+      await this.#filesWatch?.stop();
+      this.#filesWatch = null;
       for (const runner of this.#runners.values()) runner.ceaseSource(may.reason);
       return;
     }
     if (may.epoch !== this.#sourceEpoch) await this.#becomeSource(may.epoch);
     this.#watchAstdb();
+    this.#watchFiles();
     for (const runner of this.#runners.values()) runner.tick();
   }
 
@@ -344,6 +376,20 @@ export class Replicator {
     }
     this.#sourceEpoch = epoch;
     for (const runner of this.#runners.values()) runner.becomeSource(epoch);
+  }
+
+  /** Only the host that sends them watches them. */
+  #watchFiles(): void {
+    const { config, clock, log } = this.#options;
+    const runner = this.#runners.get("files");
+    const { files } = config.replication;
+    if (this.#filesWatch !== null || runner === undefined || files?.onChange !== true) return;
+    this.#filesWatch = new FilesWatch({
+      paths: files.paths,
+      clock,
+      onChange: () => runner.noteChange(),
+      onTrouble: (message) => log("warn", message, { set: "files" }),
+    });
   }
 
   #watchAstdb(): void {

@@ -10,11 +10,16 @@ import type { Role } from "../core/types.ts";
 
 /** rsync gives up after this many seconds without a byte. */
 const IO_TIMEOUT_S = 60;
+/** Where files lie on the master, inside their directory, before they are put in place. */
+export const STAGING_NAME = ".relais-return";
 /** What `--update` would overwrite on the way back is kept under this suffix. */
 export const BACKUP_SUFFIX = ".before-relais";
 
-/** `copy`: the source's tree replaces the other; `return`: newer files are added, nothing is deleted. */
-export type RsyncMode = "copy" | "return";
+/**
+ * `copy`: the source's tree replaces the other; `return`: newer files are added, nothing is deleted;
+ * `stage`: the names on standard input go into the staging directory of the way back.
+ */
+export type RsyncMode = "copy" | "return" | "stage";
 
 /** Options of {@linkcode rsyncCommand}. */
 export interface RsyncCommandInput {
@@ -37,17 +42,16 @@ export interface RsyncCommandInput {
 /** The argument list of one path. */
 export function rsyncCommand(input: RsyncCommandInput): string[] {
   const place = input.isDirectory ? `${input.path}/` : input.path;
+  const there = input.mode === "stage" ? `${place}${STAGING_NAME}/` : place;
   return [
     "rsync",
-    "-aHAX",
+    "-aHAXS",
     ...(input.dryRun ? ["-n"] : []),
     "--numeric-ids",
     "--partial",
     "--delay-updates",
     `--timeout=${IO_TIMEOUT_S}`,
-    ...(input.mode === "copy"
-      ? ["--delete-after", `--max-delete=${input.maxDelete}`]
-      : ["--update", "--backup", `--suffix=${BACKUP_SUFFIX}`]),
+    ...modeOptions(input),
     "--no-human-readable",
     input.dryRun ? "--info=stats2" : "--info=progress2,stats2",
     ...input.excludes.map((pattern) => `--exclude=${pattern}`),
@@ -56,8 +60,19 @@ export function rsyncCommand(input: RsyncCommandInput): string[] {
     `--rsync-path=${input.remoteVerb}`,
     "--",
     place,
-    `${input.host}:${place}`,
+    `${input.host}:${there}`,
   ];
+}
+
+function modeOptions({ mode, maxDelete }: RsyncCommandInput): readonly string[] {
+  switch (mode) {
+    case "copy":
+      return ["--delete-after", `--max-delete=${maxDelete}`];
+    case "return":
+      return ["--update", "--backup", `--suffix=${BACKUP_SUFFIX}`];
+    case "stage":
+      return ["--from0", "--files-from=-"];
+  }
 }
 
 /** The argument list that lists one path on this host, for {@linkcode FileListDigest}. */
@@ -84,10 +99,12 @@ export interface RsyncRequest {
   /** The sender sends a directory's contents. */
   readonly isDirectory: boolean;
   readonly dryRun: boolean;
+  /** It may delete here. */
+  readonly deletes: boolean;
 }
 
-/** Short options of ours: -n -v(erbosity by info) -u -b, and what -aHAX stand for; `e.` begins flags. */
-const SHORT_OPTIONS = /^-[nuvblHogDtpAXr]+(e[0-9]*\.[A-Za-z]*)?$/;
+/** Short options of ours: -n -v(erbosity by info) -u -b -R (names of a list), and what -aHAXS stand for; `e.` begins flags. */
+const SHORT_OPTIONS = /^-[nuvblHogDtpAXrRS]+(e[0-9]*\.[A-Za-z]*)?$/;
 const LONG_OPTIONS: readonly RegExp[] = [
   /^--numeric-ids$/,
   /^--partial$/,
@@ -124,27 +141,33 @@ export function checkRsyncRequest(
     return { refused: "Cannot run rsync as it needs one bundle of options" };
   }
   const letters = bundles[0]!.replace(/e[0-9]*\..*$/, "");
-  const returns = letters.includes("u") && letters.includes("b");
+  const isDirectory = destination.endsWith("/");
+  const path = isDirectory ? destination.slice(0, -1) : destination;
+  const stages = path.endsWith(`/${STAGING_NAME}`);
+  const returns = stages || letters.includes("u") && letters.includes("b");
+  if (stages !== letters.includes("R") || (stages && (!isDirectory || /[rub]/.test(letters)))) {
+    return { refused: "Cannot run rsync as a list of names only goes into the staging directory" };
+  }
   if (!returns && origin === "slave") {
     return {
       refused: "Cannot run rsync as the slave's files must come with --update and --backup",
     };
   }
-  const allowed = [...LONG_OPTIONS, ...(returns ? RETURN_OPTIONS : DELETE_OPTIONS)];
+  const special = stages ? [] : returns ? RETURN_OPTIONS : DELETE_OPTIONS;
+  const allowed = [...LONG_OPTIONS, ...special];
   const unknown = options.find((word) =>
     word !== bundles[0] && !allowed.some((pattern) => pattern.test(word))
   );
   if (unknown !== undefined) {
     return { refused: `Cannot run rsync as the ${origin} may not ask for the option ${unknown}` };
   }
-  const isDirectory = destination.endsWith("/");
-  const path = isDirectory ? destination.slice(0, -1) : destination;
   const declared = returns ? files.returnPaths : files.paths;
-  if (!declared.some((own) => withoutSlash(own) === path)) {
+  const owner = stages ? path.slice(0, -STAGING_NAME.length - 1) : path;
+  if (!declared.some((own) => withoutSlash(own) === owner)) {
     const key = returns ? "return_paths" : "paths";
     return { refused: `Cannot write ${destination} as it is not in replication.files.${key} here` };
   }
-  return { args: [...words], path, isDirectory, dryRun: letters.includes("n") };
+  return { args: [...words], path, isDirectory, dryRun: letters.includes("n"), deletes: !returns };
 }
 
 /** A declared path without the slash that an operator may have typed behind it. */

@@ -8,6 +8,7 @@ import { parseStats, stopMassDeletion } from "./files.ts";
 
 const FILES = {
   everyMs: 1,
+  onChange: false,
   paths: ["/var/lib/xivo/sounds/", "/etc/xivo/a file"],
   pathsFromPreset: false,
   excludes: [],

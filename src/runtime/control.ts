@@ -50,9 +50,9 @@ export function createControl(options: {
       node.keeper.announce();
       return { ok: true, text: `announcing ${[...node.keeper.held].join(", ")}` };
     },
-    sync: async (set, { signal, onProgress }) => {
+    sync: async (set, options) => {
       if (replicator === null) return { ok: false, text: "no data sets are configured" };
-      return await sync(replicator, set, { signal, onProgress });
+      return await sync(replicator, set, options);
     },
     receiveBegin: (header) => {
       const why = whyRefused(node.loop.state, header, config);
@@ -60,7 +60,8 @@ export function createControl(options: {
       node.alerts.raise(why);
       return { ok: false, text: why };
     },
-    receiveEnd: ({ set, ok, reason }) => {
+    receiveEnd: ({ set, ok, reason, note }) => {
+      if (note !== undefined) node.note("RETURN", note);
       if (!ok) node.alerts.raise(`The ${set} offered by the peer was not taken in: ${reason}`);
     },
   };
@@ -113,13 +114,13 @@ function maintenance(node: Node, command: "maintenance-on" | "maintenance-off"):
 async function sync(
   replicator: Replicator,
   set: DataSetName | "all",
-  { signal, onProgress }: Parameters<ControlDeps["sync"]>[1],
+  options: Parameters<ControlDeps["sync"]>[1],
 ): Promise<{ ok: boolean; text: string }> {
   const sets = set === "all" ? replicator.sources : [set];
   const failures: string[] = [];
   for (const name of sets) {
     try {
-      await replicator.sync(name, { signal, onProgress });
+      await replicator.sync(name, options);
     } catch (error) {
       failures.push(`${name}: ${messageOf(error)}`);
     }

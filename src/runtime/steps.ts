@@ -170,6 +170,10 @@ export function createStepPerformer(deps: StepDeps): StepPerformer {
       }
       case "install-astdb": {
         if (replicator === null) return;
+        // Beside the steps: a takeover waits for no list of files.
+        replicator.noteReturnBase({ signal: AbortSignal.timeout(30 * SECOND) }).catch(
+          (error: unknown) => deps.onTrouble(`Cannot list return_paths: ${messageOf(error)}`),
+        );
         const running = await mustRest("no astdb installed");
         if (running !== null) return running;
         const { installed, why } = await replicator.installReceivedAstdb({ signal });
@@ -179,8 +183,7 @@ export function createStepPerformer(deps: StepDeps): StepPerformer {
         await replicator?.sendAstdbAtRest({ signal, epoch: deps.epoch() });
         return;
       case "send-files":
-        await replicator?.sendFilesBack({ signal, epoch: deps.epoch() });
-        return;
+        return (await replicator?.sendFilesBack({ signal, epoch: deps.epoch() }))?.sentence;
       case "tell-yours":
         return await deps.tellYours(signal);
       case "hooks-before-takeover":
