@@ -127,7 +127,14 @@ export interface TransportConfig {
   readonly port: number;
   readonly identityFile: string;
   readonly knownHostsFile: string;
+  /** Most bytes per second over the line for what the schedule copies; null or absent: no limit. */
+  readonly bandwidthBytesPerSecond?: number | null;
+  /** Of the database's dump and of files; absent: `TRANSPORT_DEFAULTS.compression`. */
+  readonly compression?: Compression;
 }
+
+/** How bulk data is made smaller for the line. */
+export type Compression = "zstd" | "none";
 
 /** `[replication.astdb]`. */
 export interface AstdbConfig {
@@ -153,6 +160,8 @@ export interface DatabaseConfig {
   readonly everyMs: number;
   /** Most bytes per second read from pg_dump; null: no limit; absent: `REPLICATION_DEFAULTS.databasePace`. */
   readonly paceBytesPerSecond?: number | null;
+  /** `replication.ssh.compression`: what dumps and what restores must agree; absent: the default. */
+  readonly compression?: Compression;
   /** Tables (`schema.table` or `table`) that stay each host's own across a copy. */
   readonly localTables: readonly string[];
   /** Tables whose rows are not copied (history). Patterns as in `pg_dump --exclude-table-data`. */

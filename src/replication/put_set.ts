@@ -19,6 +19,8 @@ export interface PutSetOptions {
   readonly verb?: string;
   readonly payload: ReadableStream<Uint8Array>;
   readonly totalBytes?: number;
+  /** A copy of the schedule: kept to the bandwidth. A move's is as fast as the line. */
+  readonly scheduled?: boolean;
   /** See `WriteSetStreamOptions.complete`. */
   readonly complete?: Promise<void>;
   readonly signal: AbortSignal;
@@ -44,7 +46,10 @@ export async function putSet(options: PutSetOptions): Promise<PutResult> {
     await options.payload.cancel(cause).catch(() => {}); // The first cause is in hand.
     throw cause;
   }
-  const sending = writeSetStream(remote.stdin, header, options.payload, options);
+  const sending = writeSetStream(remote.stdin, header, options.payload, {
+    ...options,
+    pace: options.scheduled === true ? transport.pace ?? undefined : undefined,
+  });
   const failedToSend = sending.then(() => null, (cause: unknown) => cause);
   let answer;
   try {

@@ -418,7 +418,13 @@ export class Replicator {
   async #copyFiles(options: Parameters<CopySet>[0]): ReturnType<CopySet> {
     const { config, clock } = this.#options;
     const snapshotWallMs = Math.floor(clock.wallMs());
-    const result = await sendFiles({ ...options, config, clock, transport: this.#transport });
+    const result = await sendFiles({
+      ...options,
+      config,
+      clock,
+      transport: this.#transport,
+      scheduled: true,
+    });
     const { epoch } = options;
     const { size, sha256 } = result;
     return { epoch, origin: config.role, snapshotWallMs, size, sha256 };
