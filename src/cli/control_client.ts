@@ -12,6 +12,7 @@ import {
   ControlResult,
   OfferedHeader,
   type ReceivedResult,
+  type RefusedRequest,
   ReloadResult,
   SyncProgress,
 } from "../health/control_app.ts";
@@ -108,6 +109,11 @@ export class ControlClient {
   /** Tells how a reception ended. */
   receiveEnd(result: ReceivedResult): Promise<ControlResult> {
     return this.#post("/receive/end", result);
+  }
+
+  /** Tells what was refused without asking. */
+  receiveRefused(refused: RefusedRequest): Promise<ControlResult> {
+    return this.#post("/receive/refused", refused);
   }
 
   /** Copies a data set (or all of them) to the peer now; aborting `signal` ends the copy. */

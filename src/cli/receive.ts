@@ -117,5 +117,8 @@ function createGate(client: ControlClient): ReceiveGate {
     end: async (outcome) => {
       await client.receiveEnd(outcome);
     },
+    refused: async (refused) => {
+      await client.receiveRefused(refused);
+    },
   };
 }

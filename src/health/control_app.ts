@@ -12,6 +12,7 @@
  * | `POST /sync` `{"set","allowMassDeletion"?}` | one JSON line per progress, the last line is the {@linkcode ControlResult} |
  * | `POST /receive/begin` {@linkcode OfferedHeader} | {@linkcode ControlResult} |
  * | `POST /receive/end` {@linkcode ReceivedResult} | {@linkcode ControlResult} |
+ * | `POST /receive/refused` {@linkcode RefusedRequest} | {@linkcode ControlResult} |
  *
  * @module
  */
@@ -115,6 +116,14 @@ export const ReceivedResult = z.object({
 /** See the schema of the same name. */
 export interface ReceivedResult extends Readonly<z.infer<typeof ReceivedResult>> {}
 
+/** What `relais receive` refused by itself; set null: it was not even a data set. */
+export const RefusedRequest = z.object({
+  set: z.enum(DATA_SET_NAMES).nullable(),
+  reason: z.string().min(1).max(4000),
+});
+/** See the schema of the same name. */
+export interface RefusedRequest extends Readonly<z.infer<typeof RefusedRequest>> {}
+
 type Awaitable<T> = T | Promise<T>;
 
 /** What the daemon does about each request. */
@@ -140,6 +149,8 @@ export interface ControlDeps {
   /** May this data set be taken in? Also asked again while it comes in. */
   receiveBegin(header: OfferedHeader): Awaitable<ControlResult>;
   receiveEnd(result: ReceivedResult): Awaitable<void>;
+  /** `relais receive` did not even have to ask; default: nobody is told. */
+  receiveRefused?(refused: RefusedRequest): Awaitable<void>;
   /** Hears of a handler that failed: a bug, answered with 500. */
   readonly onError?: (error: Error) => void;
 }
@@ -163,6 +174,11 @@ export function createControlApp(deps: ControlDeps): Hono {
   app.post("/receive/end", (c) =>
     withBody(c, ReceivedResult, async (result) => {
       await deps.receiveEnd(result);
+      return { ok: true, text: "noted" };
+    }));
+  app.post("/receive/refused", (c) =>
+    withBody(c, RefusedRequest, async (refused) => {
+      await deps.receiveRefused?.(refused);
       return { ok: true, text: "noted" };
     }));
   app.post("/sync", async (c) => {

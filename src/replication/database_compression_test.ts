@@ -15,7 +15,8 @@ Deno.test("a dump without compression is what pg_dump wrote, and is restored as 
   assert.ok(new TextDecoder("latin1").decode(bytes).includes("PGDMP"), "it is not compressed");
   await pair.slave.source({ compression: "none" }).install(installOptions(file));
   const [there, here] = await Promise.all([pair.slave.contents(LIVE), pair.master.contents(LIVE)]);
-  assert.equal(there["public.cel"], here["public.cel"]);
+  const cel = Object.keys(here).find((name) => /\bcel$/.test(name)) ?? "cel";
+  assert.ok(here[cel] !== undefined && there[cel] === here[cel]);
 
   // Two hosts that do not agree: the restore fails, it never takes a part for the whole.
   await assert.rejects(pair.slave.source().install(installOptions(file)));

@@ -10,6 +10,7 @@ import type { DataSetName } from "../core/types.ts";
 import type { Clock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
 import { takeInventory } from "./astdb_inventory.ts";
+import { InstallRefusedError } from "./database_install.ts";
 import type { DatabaseSource } from "./database_port.ts";
 import type { HostFacts } from "./host_facts.ts";
 import { parseReceiveCommand, type ReceiveVerb } from "./receive_command.ts";
@@ -54,17 +55,19 @@ export interface ReceiveContext {
  */
 export async function receive(command: string, context: ReceiveContext): Promise<number> {
   const verb = parseReceiveCommand(command);
+  const gate = watched(context.gate);
   try {
     if ("refused" in verb) throw new RefusedError(verb.refused);
-    return await perform(verb, context);
+    return await perform(verb, { ...context, gate });
   } catch (cause) {
     const reason = messageOf(cause);
-    const kind = cause instanceof RefusedError
+    const kind = cause instanceof RefusedError || cause instanceof InstallRefusedError
       ? "refused"
       : cause instanceof SetStreamError
       ? "badData"
       : "failed";
     context.warn(reason);
+    await tellDaemon(verb, { kind, reason, gate });
     const silent = !("refused" in verb) &&
       (verb.verb === "rsync" || verb.verb === "get" ||
         (verb.verb === "return" && verb.what === "list"));
@@ -72,6 +75,50 @@ export async function receive(command: string, context: ReceiveContext): Promise
     if (!silent) await say(context, { ok: false, kind, reason }).catch(() => {});
     return RECEIVE_EXIT[kind];
   }
+}
+
+/** Remembers whether the daemon knows how it ended. */
+function watched(gate: ReceiveGate): ReceiveGate & { readonly knows: boolean } {
+  let knows = false;
+  return {
+    get knows(): boolean {
+      return knows;
+    },
+    whoAmI: () => gate.whoAmI(),
+    begin: async (header) => {
+      const permission = await gate.begin(header);
+      if (!permission.ok) knows = true;
+      return permission;
+    },
+    confirm: (header) => gate.confirm(header),
+    end: async (outcome) => {
+      await gate.end(outcome);
+      knows = true;
+    },
+    refused: async (what) => await gate.refused?.(what),
+  };
+}
+
+/** What was refused before the daemon was asked stands in the history of this host, too. */
+async function tellDaemon(
+  verb: ReturnType<typeof parseReceiveCommand>,
+  { kind, reason, gate }: {
+    readonly kind: "refused" | "badData" | "failed";
+    readonly reason: string;
+    readonly gate: ReturnType<typeof watched>;
+  },
+): Promise<void> {
+  if (gate.knows) return;
+  const set = "refused" in verb
+    ? null
+    : verb.verb === "put"
+    ? verb.set
+    : verb.verb === "rsync"
+    ? "files"
+    : null;
+  if (set === null && kind !== "refused") return; // A question that found no answer.
+  // The sender hears of it in any case; a daemon that does not answer is why, more often than not.
+  await gate.refused?.({ set, reason: reason.slice(0, 4000) }).catch(() => {});
 }
 
 async function perform(verb: ReceiveVerb, context: ReceiveContext): Promise<number> {

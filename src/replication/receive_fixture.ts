@@ -40,6 +40,10 @@ const gate: ReceiveGate = {
     if (sentence !== undefined) note(`note ${sentence}`);
     return Promise.resolve();
   },
+  refused: ({ set, reason }) => {
+    note(`refused ${set} ${reason}`);
+    return Promise.resolve();
+  },
 };
 
 const database: DatabaseSource = {

@@ -86,6 +86,8 @@ export interface ReplicatorOptions {
   readonly peerAddresses: () => readonly string[];
   readonly mayRead: () => MayRead;
   readonly database: DatabaseSource | null;
+  /** A copy ended: for the history. `error` null: it went well. */
+  readonly onCopyEnd?: (set: DataSetName, error: unknown) => void;
 }
 
 /** Copies the configured data sets. */
@@ -451,7 +453,8 @@ export class Replicator {
   }
 
   #logEnd(state: SetState, error: unknown): void {
-    const { log } = this.#options;
+    const { log, onCopyEnd } = this.#options;
+    onCopyEnd?.(state.set, error);
     const { set, size, durationMs, sha256 } = state;
     if (error === null) {
       const level = set === "astdb" ? "debug" : "info";

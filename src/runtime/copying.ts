@@ -12,6 +12,7 @@ import { PostgresDatabase } from "../replication/database.ts";
 import { Replicator } from "../replication/replicator.ts";
 import { mayRead } from "./data_sets.ts";
 import type { Node } from "./node.ts";
+import { Repeats } from "./repeats.ts";
 import type { Paths } from "./paths.ts";
 
 /**
@@ -28,6 +29,7 @@ export function createReplicator({ config, paths, clock, node }: {
   const { astdb, database, files } = config.replication;
   if (astdb === null && database === null && files === null) return null;
   const log = getLog("replication");
+  const repeats = new Repeats(clock);
   return new Replicator({
     config,
     stateDir: paths.stateDir,
@@ -35,6 +37,12 @@ export function createReplicator({ config, paths, clock, node }: {
     clock,
     log: (level, text, fields) => log[level](text, fields),
     peerAddresses: () => node()?.links.peerAddresses() ?? [],
+    onCopyEnd: (set, error) => {
+      if (error === null) return repeats.over(set);
+      const text = `The ${set} could not be copied to the peer: ${messageOf(error)}`;
+      const news = repeats.next(set, text);
+      if (news !== null) node()?.note("COPY", news);
+    },
     mayRead: () => mayRead(node()?.loop.last ?? null),
     database: database === null ? null : new PostgresDatabase(database),
   });
