@@ -49,6 +49,7 @@ export async function receiveVerb({ words, paths, signal }: {
   return await receive(command, {
     config: local,
     stateDir: paths.stateDir,
+    runDir: paths.runDir,
     clock: systemClock,
     gate: createGate(client),
     database: database === null ? null : new PostgresDatabase(database),

@@ -12,6 +12,7 @@ import { messageOf } from "../os/errors.ts";
 import { takeInventory } from "./astdb_inventory.ts";
 import { InstallRefusedError } from "./database_install.ts";
 import type { DatabaseSource } from "./database_port.ts";
+import { receiveLasting, receiveResume } from "./receive_lasting.ts";
 import type { HostFacts } from "./host_facts.ts";
 import { parseReceiveCommand, type ReceiveVerb } from "./receive_command.ts";
 import { type ReceiveGate, RefusedError } from "./receive_gate.ts";
@@ -32,6 +33,8 @@ import { SetStreamError, writeSetStream } from "./stream.ts";
 export interface ReceiveContext {
   readonly config: LocalConfig;
   readonly stateDir: string;
+  /** Where the daemon's sockets are. */
+  readonly runDir: string;
   readonly clock: Clock;
   readonly gate: ReceiveGate;
   /** Null: no database is configured here. */
@@ -40,6 +43,8 @@ export interface ReceiveContext {
   readonly facts: (nonce: string) => Promise<HostFacts>;
   /** Standard input; not touched by `rsync`, which inherits it. */
   readonly input: () => ReadableStream<Uint8Array>;
+  /** Longest silence of the sender of a set; default: 2 minutes. */
+  readonly idleMs?: number;
   /** Writes to standard output; rejects when the caller is gone. */
   readonly write: (bytes: Uint8Array) => Promise<void>;
   /** Writes to standard error. */
@@ -55,6 +60,16 @@ export interface ReceiveContext {
  */
 export async function receive(command: string, context: ReceiveContext): Promise<number> {
   const verb = parseReceiveCommand(command);
+  if (!("refused" in verb) && verb.verb === "put" && verb.id !== undefined) {
+    return await receiveLasting(verb.set, verb.id, context, (inner) => answer(verb, inner));
+  }
+  return await answer(verb, context);
+}
+
+async function answer(
+  verb: ReturnType<typeof parseReceiveCommand>,
+  context: ReceiveContext,
+): Promise<number> {
   const gate = watched(context.gate);
   try {
     if ("refused" in verb) throw new RefusedError(verb.refused);
@@ -134,6 +149,9 @@ async function perform(verb: ReceiveVerb, context: ReceiveContext): Promise<numb
     }
     case "put":
       await say(context, { ok: true, ...await receivePut(verb.set, context) });
+      return RECEIVE_EXIT.ok;
+    case "resume":
+      await receiveResume(verb, context);
       return RECEIVE_EXIT.ok;
     case "get":
       await giveAstdb(context);

@@ -12,7 +12,15 @@ export type ReceiveVerb =
   | { readonly verb: "hello" }
   /** `nonce`: what the key proofs of the answer are made over. */
   | { readonly verb: "facts"; readonly nonce: string }
-  | { readonly verb: "put"; readonly set: DataSetName }
+  /** `id`: the copy goes on after a broken connection, by `resume`; absent: it does not. */
+  | { readonly verb: "put"; readonly set: DataSetName; readonly id?: string }
+  /** Another connection for the `put` of that id; `read`: how much of its talk the sender has read. */
+  | {
+    readonly verb: "resume";
+    readonly set: DataSetName;
+    readonly id: string;
+    readonly read: number;
+  }
   | { readonly verb: "get"; readonly set: "astdb" }
   /** The way back of files: `receive_return.ts`. */
   | { readonly verb: "return"; readonly what: "list" | "apply" }
@@ -27,8 +35,10 @@ export type ReceiveVerb =
   };
 
 const SENTENCE =
-  "a peer may ask for: hello, facts, put astdb|database|files, get astdb, return list|apply, and rsync " +
+  "a peer may ask for: hello, facts, put and resume astdb|database|files, get astdb, return list|apply, and rsync " +
   "as relais runs it";
+/** What a sender calls a copy that may go on: random, so that no other one is meant. */
+const COPY_ID = /^[0-9a-f]{32}$/;
 const MAX_COMMAND_LENGTH = 8192;
 
 /** Facts that the sender writes in front of rsync's own words. */
@@ -57,6 +67,17 @@ export function parseReceiveCommand(text: string): ReceiveVerb | { readonly refu
     case "put database":
     case "put files":
       if (words.length === 2) return { verb: "put", set: words[1] as DataSetName };
+      if (words.length === 3 && COPY_ID.test(words[2]!)) {
+        return { verb: "put", set: words[1] as DataSetName, id: words[2]! };
+      }
+      break;
+    case "resume astdb":
+    case "resume database":
+    case "resume files":
+      if (words.length === 4 && COPY_ID.test(words[2]!) && /^[0-9]{1,15}$/.test(words[3]!)) {
+        const [, set, id, read] = words;
+        return { verb: "resume", set: set as DataSetName, id: id!, read: Number(read) };
+      }
       break;
     case "get astdb":
       if (words.length === 2) return { verb: "get", set: "astdb" };

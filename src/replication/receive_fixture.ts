@@ -71,6 +71,7 @@ Deno.exit(
   await receive(Deno.env.get("SSH_ORIGINAL_COMMAND") ?? "", {
     config,
     stateDir: join(home, "state"),
+    runDir: join(home, "run"),
     clock: systemClock,
     gate,
     database: config.replication.database === null ? null : database,

@@ -137,9 +137,15 @@ export class Transport {
    *
    * @throws {RemoteError} when the last line or the exit status says anything but success
    */
-  async result(remote: Remote, onProgress?: OnProgress): Promise<RemoteLine & { ok: true }> {
+  async result(
+    remote: Remote & { readonly silenceMs?: number },
+    onProgress?: OnProgress,
+  ): Promise<RemoteLine & { ok: true }> {
     let last: RemoteLine | null = null;
-    const lines = new ByteReader(remote.stdout, { clock: this.#clock, idleMs: SILENCE_MS });
+    const lines = new ByteReader(remote.stdout, {
+      clock: this.#clock,
+      idleMs: remote.silenceMs ?? SILENCE_MS,
+    });
     try {
       for (;;) {
         const line = parseRemoteLine(await lines.readLine(MAX_RESULT_LINE_BYTES));
