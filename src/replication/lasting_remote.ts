@@ -115,7 +115,7 @@ class LastingRemote implements Remote {
   async #linger(): Promise<void> {
     const timer = new AbortController();
     const late = this.#options.clock.sleep(LAST_WORD_MS, timer.signal).catch(() => {});
-    const over = new Error("the copy has ended");
+    const over = new LastingPipeError("the copy has ended");
     await Promise.race([this.#carried, late]);
     timer.abort();
     this.#pipe.fail(over);

@@ -107,7 +107,8 @@ async function withCopy(
 
 const CUTS: Readonly<Record<string, (pair: Pair) => number>> = {
   "the ssh of the copy is killed": (pair) => {
-    const pids = processes(new RegExp(`^ssh .*${pair.at("key")}.* (put|resume) database`));
+    const pids = processes(new RegExp(`${pair.at("key")}.*(put|resume) database`))
+      .filter((pid) => Deno.readTextFileSync(`/proc/${pid}/comm`).trim() === "ssh");
     for (const pid of pids) Deno.kill(pid, "SIGKILL");
     return pids.length;
   },
