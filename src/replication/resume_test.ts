@@ -132,7 +132,8 @@ const CUTS: Readonly<Record<string, (pair: Pair) => number>> = {
 for (const [name, cut] of Object.entries(CUTS)) {
   Deno.test(`a copy goes on where it was: ${name}`, async () => {
     await withCopy(async ({ pair, dump, copying }) => {
-      for (let time = 0; time < 2; time++) {
+      // One that comes back may break again.
+      for (let time = 0; time < (name.includes("killed") ? 2 : 1); time++) {
         assert.ok(cut(pair) > 0, "nothing was cut");
         const before = dump.bytes;
         // More than the window and the pipes hold: it can only be written when somebody reads it.
