@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { systemClock } from "../os/clock.ts";
 import type { DatabaseSource } from "./database_port.ts";
 import { WINDOW_BYTES } from "./lasting_pipe.ts";
-import { Pair, waitFor } from "./peer_fixture.ts";
+import { Pair, putRows, waitFor } from "./peer_fixture.ts";
 import type { Replicator } from "./replicator.ts";
 
 const signal = new AbortController().signal;
@@ -211,4 +211,39 @@ Deno.test("resume leads to the copy of that id and nowhere else", async () => {
     await copying;
     await transport.close();
   });
+});
+
+Deno.test("one connection carries verbs, sets and rsync; it is there after a pause, and made again when broken", async () => {
+  const pair = await Pair.make("master");
+  const replicator = pair.replicator();
+  try {
+    for (const name of ["sounds", "etc"]) {
+      await Deno.mkdir(`${pair.at("shared")}/${name}`);
+      await Deno.writeTextFile(`${pair.at("shared")}/${name}/a`, name);
+    }
+    putRows(pair.at("shared/astdb.sqlite3"), { "/a": "1" });
+    const all = async (): Promise<void> => {
+      await replicator.checkTransport({ signal });
+      await replicator.sync("astdb", { signal });
+      await replicator.sync("files", { signal });
+    };
+    await all();
+    const [first, ...others] = sessions(pair);
+    assert.ok(first !== undefined && others.length === 0, "one connection");
+    // Idle for longer than it takes to notice that the other side is dead.
+    await systemClock.sleep(7000);
+    await all();
+    assert.deepEqual(sessions(pair), [first], "the same one");
+    Deno.kill(first, "SIGKILL");
+    await waitFor(
+      () => processes(new RegExp(`^ssh: ${pair.at("run")}`)).length === 0,
+      "it is noticed",
+    );
+    await all();
+    assert.equal(sessions(pair).length, 1);
+    assert.notEqual(sessions(pair)[0], first);
+  } finally {
+    await replicator.stop();
+    await pair.end();
+  }
 });
