@@ -12,6 +12,7 @@ import {
   ControlResult,
   OfferedHeader,
   type ReceivedResult,
+  type RefusedRequest,
   ReloadResult,
   type ReturnRequest,
   ReturnResult,
@@ -123,6 +124,11 @@ export class ControlClient {
       deadlineMs: RETURN_DEADLINE_MS,
     } as const;
     return this.#parse(ReturnResult, await this.#call(call));
+  }
+
+  /** Tells what was refused without asking. */
+  receiveRefused(refused: RefusedRequest): Promise<ControlResult> {
+    return this.#post("/receive/refused", refused);
   }
 
   /** Copies a data set (or all of them) to the peer now; aborting `signal` ends the copy. */

@@ -52,13 +52,13 @@ export async function receiveVerb({ words, paths, signal }: {
   return await receive(command, {
     config: local,
     stateDir: paths.stateDir,
+    runDir: paths.runDir,
     clock: systemClock,
     gate: createGate(client),
     database: database === null ? null : new PostgresDatabase(database),
     tables: database === null ? null : new PostgresTables(database),
     returning: database === null ? null : new ReturnDatabase(database),
     streamDatabase: database === null ? null : new StreamDatabase(database),
-    runDir: paths.runDir,
     facts: (nonce) => facts(nonce, { config: local, paths, client, signal }),
     input: () => Deno.stdin.readable,
     write: (bytes) => writeAll(Deno.stdout, bytes),
@@ -123,6 +123,9 @@ function createGate(client: ControlClient): ReceiveGate {
     confirm: ask,
     end: async (outcome) => {
       await client.receiveEnd(outcome);
+    },
+    refused: async (refused) => {
+      await client.receiveRefused(refused);
     },
   };
 }

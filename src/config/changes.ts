@@ -22,7 +22,7 @@ const DERIVED: readonly RegExp[] = [
   /^fingerprint$/,
   /^heartbeat\.(http_interval|witness_interval)_ms$/,
   /^services\.units_from_preset$/,
-  /^replication\.database\.(name|socket_dir|port)$/,
+  /^replication\.database\.(name|socket_dir|port|compression)$/,
 ];
 
 /** Keys that something which lives as long as the process is built upon. First match counts. */

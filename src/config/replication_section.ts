@@ -39,9 +39,13 @@ export function readReplication(
   const read = <T>(value: unknown, reader: (value: unknown) => T): T | null => {
     return value === undefined && preset === null ? null : reader(value ?? {});
   };
-  const database = read(typed.database, (value) => readDatabase(value, preset, issues));
+  const transport = readTransport(typed.ssh, issues);
+  const database = read(typed.database, (value) => {
+    const database = readDatabase(value, preset, issues);
+    return database && { ...database, compression: transport.compression };
+  });
   return {
-    transport: readTransport(typed.ssh, issues),
+    transport,
     astdb: read(typed.astdb, (value) => readAstdb(value, preset, issues)),
     database,
     // A stream brings each row by itself, and would stop at rows that are there already.
@@ -82,13 +86,15 @@ function tablesConfig(everyMs: number): TablesConfig {
   return { everyMs, maxAgeMs: Math.max(least, DEFAULTS.maxAgePeriods * everyMs) };
 }
 
-function readTransport(section: unknown, issues: IssueList): TransportConfig {
+function readTransport(section: unknown, issues: IssueList): Required<TransportConfig> {
   const typed = readTable(SSH_SHAPE, section ?? {}, "replication.ssh", issues);
   return {
     user: typed.user ?? TRANSPORT_DEFAULTS.user,
     port: typed.port ?? TRANSPORT_DEFAULTS.port,
     identityFile: typed.identity_file ?? TRANSPORT_DEFAULTS.identityFile,
     knownHostsFile: typed.known_hosts_file ?? TRANSPORT_DEFAULTS.knownHostsFile,
+    bandwidthBytesPerSecond: typed.bandwidth ?? null,
+    compression: typed.compression ?? TRANSPORT_DEFAULTS.compression,
   };
 }
 

@@ -499,7 +499,22 @@ Deno.test("parseConfig() judges the transport", () => {
     port: 2222,
     identityFile: "/etc/relais/ssh/id_ed25519",
     knownHostsFile: "/etc/relais/ssh/known_hosts",
+    bandwidthBytesPerSecond: null,
+    compression: "zstd",
   });
+  const narrow = parseConfig(ssh(
+    'bandwidth = "10MB"\ncompression = "none"\n[replication.database]\nurl = "postgresql:///a"',
+  )).replication;
+  assert.equal(narrow.transport.bandwidthBytesPerSecond, 10_000_000);
+  assert.equal(narrow.database?.compression, "none");
+  assert.equal(
+    parseConfig(ssh('bandwidth = "0"')).replication.transport.bandwidthBytesPerSecond,
+    null,
+  );
+  for (const text of ['"10"', '"99kB"', '"-1MB"', '"10mb"', '"10MB/s"', '""', "10"]) {
+    refused(ssh(`bandwidth = ${text}`), /ssh\.bandwidth: must be bytes per second such as "10MB"/);
+  }
+  refused(ssh('compression = "gzip"'), /ssh\.compression: must be one of "zstd", "none"/);
   refused(ssh('user = "-oProxyCommand=x"'), /ssh\.user: must be the name of a system user/);
   refused(ssh('identity_file = "id"'), /ssh\.identity_file: must be an absolute path/);
 });

@@ -171,12 +171,22 @@ const userName = text(
   /^[a-z_][a-z0-9_-]{0,31}$/,
 );
 
+const bandwidthRule =
+  'must be bytes per second such as "10MB" or "10MiB", at least "100kB", or "0" for no limit';
+/** Slower than this, a day would not be enough for a copy. */
+const LEAST_BANDWIDTH = 100_000;
+
 /** `[replication.ssh]`. */
 export const SSH_SHAPE = {
   user: userName.optional(),
   port: integer(BOUNDS.port).optional(),
   identity_file: absolutePath().optional(),
   known_hosts_file: absolutePath().optional(),
+  bandwidth: z.string({ error: bandwidthRule }).refine(
+    (given) => given === "0" || (parseSize(given) ?? 0) >= LEAST_BANDWIDTH,
+    bandwidthRule,
+  ).transform((given) => given === "0" ? null : parseSize(given)).optional(),
+  compression: word(["zstd", "none"]).optional(),
 } as const;
 
 /** `[replication.astdb]`. */

@@ -127,7 +127,14 @@ export interface TransportConfig {
   readonly port: number;
   readonly identityFile: string;
   readonly knownHostsFile: string;
+  /** Most bytes per second over the line for what the schedule copies; null or absent: no limit. */
+  readonly bandwidthBytesPerSecond?: number | null;
+  /** Of the database's dump and of files; absent: `TRANSPORT_DEFAULTS.compression`. */
+  readonly compression?: Compression;
 }
+
+/** How bulk data is made smaller for the line. */
+export type Compression = "zstd" | "none";
 
 /** `[replication.astdb]`. */
 export interface AstdbConfig {
@@ -163,6 +170,8 @@ export interface DatabaseConfig {
   readonly synchronousPatienceMs: number;
   /** A last good copy that is older is an alarm; absent: never. */
   readonly maxAgeMs?: number;
+  /** `replication.ssh.compression`: what dumps and what restores must agree; absent: the default. */
+  readonly compression?: Compression;
   /** Tables (`schema.table` or `table`) that stay each host's own across a copy. */
   readonly localTables: readonly string[];
   /** Tables whose rows are not copied (history). Patterns as in `pg_dump --exclude-table-data`. */

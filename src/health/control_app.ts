@@ -13,6 +13,7 @@
  * | `POST /return` {@linkcode ReturnRequest} | {@linkcode ControlResult}, with `report` when it was asked for |
  * | `POST /receive/begin` {@linkcode OfferedHeader} | {@linkcode ControlResult} |
  * | `POST /receive/end` {@linkcode ReceivedResult} | {@linkcode ControlResult} |
+ * | `POST /receive/refused` {@linkcode RefusedRequest} | {@linkcode ControlResult} |
  *
  * @module
  */
@@ -134,6 +135,14 @@ export const ReturnResult = ControlResult.extend({ report: z.looseObject({}).opt
 /** See the schema of the same name. */
 export interface ReturnResult extends Readonly<z.infer<typeof ReturnResult>> {}
 
+/** What `relais receive` refused by itself; set null: it was not even a data set. */
+export const RefusedRequest = z.object({
+  set: z.enum(DATA_SET_NAMES).nullable(),
+  reason: z.string().min(1).max(4000),
+});
+/** See the schema of the same name. */
+export interface RefusedRequest extends Readonly<z.infer<typeof RefusedRequest>> {}
+
 type Awaitable<T> = T | Promise<T>;
 
 /** What the daemon does about each request. */
@@ -161,6 +170,8 @@ export interface ControlDeps {
   /** May this data set be taken in? Also asked again while it comes in. */
   receiveBegin(header: OfferedHeader): Awaitable<ControlResult>;
   receiveEnd(result: ReceivedResult): Awaitable<void>;
+  /** `relais receive` did not even have to ask; default: nobody is told. */
+  receiveRefused?(refused: RefusedRequest): Awaitable<void>;
   /** Hears of a handler that failed: a bug, answered with 500. */
   readonly onError?: (error: Error) => void;
 }
@@ -188,6 +199,11 @@ export function createControlApp(deps: ControlDeps): Hono {
   app.post("/receive/end", (c) =>
     withBody(c, ReceivedResult, async (result) => {
       await deps.receiveEnd(result);
+      return { ok: true, text: "noted" };
+    }));
+  app.post("/receive/refused", (c) =>
+    withBody(c, RefusedRequest, async (refused) => {
+      await deps.receiveRefused?.(refused);
       return { ok: true, text: "noted" };
     }));
   app.post("/sync", async (c) => {

@@ -74,6 +74,7 @@ export async function sendAstdb(
     header,
     payload: ReadableStream.from([bytes]),
     totalBytes: bytes.length,
+    scheduled: !atRest,
     signal,
     deadlineMs: SEND_DEADLINE_MS,
     onProgress,

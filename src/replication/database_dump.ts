@@ -4,7 +4,7 @@
  * @module
  */
 
-import { REPLICATION_DEFAULTS } from "../config/defaults.ts";
+import { REPLICATION_DEFAULTS, TRANSPORT_DEFAULTS } from "../config/defaults.ts";
 import { conninfo, toolEnvironment } from "./database_connection.ts";
 import type { DatabaseContext } from "./database_context.ts";
 import { encodeManifest } from "./database_manifest.ts";
@@ -53,7 +53,11 @@ export async function dumpDatabase(
     AbortSignal.timeout(DUMP_DEADLINE_MS),
   ]);
   const appName = `relais-dump-${crypto.randomUUID().slice(0, 8)}`;
-  const zstd = await context.findTool("zstd");
+  const compression = config.compression ?? TRANSPORT_DEFAULTS.compression;
+  // Without compression something else must stand behind the pace: it is between two programs.
+  const squeeze = compression === "zstd"
+    ? [await context.findTool("zstd"), "-1", "-q", "-c"]
+    : [await context.findTool("cat")];
   const worker = DatabaseWorker.start({
     ...await context.worker(),
     onGuard: (reason) => stop.abort(new DumpYieldedError(address.database, reason)),
@@ -75,7 +79,7 @@ export async function dumpDatabase(
       ...["-d", conninfo(address.database)],
     ];
     const pipeline = startPipeline({
-      stages: [{ argv, env }, { argv: [zstd, "-1", "-q", "-c"], env }],
+      stages: [{ argv, env }, { argv: squeeze, env }],
       user: await context.user(),
       signal,
       paceBytesPerSecond: pace ?? Infinity,

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { TRANSPORT_DEFAULTS } from "../config/defaults.ts";
 import { messageOf } from "../os/errors.ts";
 import { TableCount } from "./database_tables.ts";
 import { DatabaseWorker } from "./database_client.ts";
@@ -139,9 +140,10 @@ async function restore(
   const database = conninfo(newDatabaseName(address.database));
   const version = given.facts.serverVersionNum;
   const tools = {
-    zstd: await context.findTool("zstd"),
     pgRestore: await context.findTool("pg_restore", version),
   };
+  const { compression = TRANSPORT_DEFAULTS.compression } = context.config;
+  const zstd = compression === "zstd" ? await context.findTool("zstd") : null;
   const env = toolEnvironment({ address, appName: "relais-restore", pgOptions: RESTORE_OPTIONS });
   const user = await context.user();
   const tables = new TableCount(Object.keys(payload.manifest.rows).length);
@@ -150,7 +152,8 @@ async function restore(
   );
   const pipeline = startPipeline({
     stages: [
-      { argv: [tools.zstd, "-d", "-q", "-c"], env },
+      // The configurations are the same on both hosts, or nothing arrives here.
+      ...(zstd === null ? [] : [{ argv: [zstd, "-d", "-q", "-c"], env }]),
       {
         argv: [
           ...[tools.pgRestore, "--exit-on-error", "--verbose", "--no-tablespaces"],

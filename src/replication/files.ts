@@ -4,11 +4,12 @@
  * @module
  */
 
+import { TRANSPORT_DEFAULTS } from "../config/defaults.ts";
 import type { LocalConfig } from "../config/types.ts";
 import type { Clock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
 import { urlHost } from "../os/ip_bytes.ts";
-import { spawnTool } from "../os/process.ts";
+import { run, spawnTool } from "../os/process.ts";
 import { listFiles, pathKind } from "./file_list.ts";
 import { putSet } from "./put_set.ts";
 import type { RsyncFacts } from "./receive_command.ts";
@@ -36,6 +37,8 @@ export interface SendFilesOptions {
   readonly onProgress: OnProgress;
   /** The operator wants a mass deletion to go through. */
   readonly allowMassDeletion?: boolean;
+  /** See `PutSetOptions`. */
+  readonly scheduled?: boolean;
 }
 
 /**
@@ -192,6 +195,11 @@ async function copyPath(
 ): Promise<void> {
   const { config, transport, signal, mode, facts, onProgress } = options;
   const address = await transport.address({ signal });
+  const { compression = TRANSPORT_DEFAULTS.compression } = config.replication.transport;
+  const compress = compression === "zstd" && await rsyncKnowsZstd();
+  const bytesPerSecond = options.scheduled === true
+    ? config.replication.transport.bandwidthBytesPerSecond ?? null
+    : null;
   const command = (dryRun: boolean, maxDelete: number): string[] =>
     rsyncCommand({
       mode,
@@ -203,6 +211,8 @@ async function copyPath(
       remoteVerb: rsyncVerb(facts),
       dryRun,
       maxDelete,
+      compress,
+      bytesPerSecond,
     });
   let maxDelete = 0;
   if (mode === "copy") {
@@ -211,6 +221,15 @@ async function copyPath(
     maxDelete = plan.deleted + 100; // Some may be deleted here in between.
   }
   await runRsync(command(false, maxDelete), { signal, onProgress });
+}
+
+let knowsZstd: Promise<boolean> | null = null;
+
+/** Whether this host's rsync (3.2.3 and later) can compress by zstd; what it had before costs more than it saves. */
+async function rsyncKnowsZstd(): Promise<boolean> {
+  knowsZstd ??= run(["rsync", "--version"], { deadlineMs: 10_000 })
+    .then(({ stdout }) => /\bzstd\b/.test(stdout), () => false);
+  return await knowsZstd;
 }
 
 /** Numbers of rsync's `--info=stats2`. */

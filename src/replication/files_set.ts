@@ -62,7 +62,13 @@ export class FilesSet {
   readonly copy: CopySet = async (options) => {
     const { config, clock, transport } = this.#options;
     const snapshotWallMs = Math.floor(clock.wallMs());
-    const { size, sha256 } = await sendFiles({ ...options, config, clock, transport });
+    const { size, sha256 } = await sendFiles({
+      ...options,
+      config,
+      clock,
+      transport,
+      scheduled: true,
+    });
     return { epoch: options.epoch, origin: config.role, snapshotWallMs, size, sha256 };
   };
 

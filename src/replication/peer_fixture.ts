@@ -267,3 +267,25 @@ async function canConnect(port: number): Promise<boolean> {
     return false;
   }
 }
+
+/** `[replication.database]` where PostgreSQL is not asked. */
+export const DATABASE = {
+  url: "postgresql:///asterisk",
+  name: "asterisk",
+  socketDir: null,
+  port: null,
+  osUser: "postgres",
+  everyMs: 600_000,
+  mode: "copy" as const,
+  synchronous: false,
+  synchronousPatienceMs: 3000,
+  localTables: [],
+  excludeTableData: [],
+  onChange: true,
+  delta: false,
+  hotTables: [],
+  hotEveryMs: 60_000,
+  returnMode: "none" as const,
+  returnTables: [],
+  onReturnFailure: "wait" as const,
+};

@@ -5,6 +5,8 @@
  */
 
 import type { Clock } from "../os/clock.ts";
+import { LastingPipeError } from "./lasting_pipe.ts";
+import { openLasting } from "./lasting_remote.ts";
 import type { PutResult } from "./remote_protocol.ts";
 import type { OnProgress, SetHeader } from "./set_header.ts";
 import { SetStreamError, writeSetStream } from "./stream.ts";
@@ -19,6 +21,11 @@ export interface PutSetOptions {
   readonly verb?: string;
   readonly payload: ReadableStream<Uint8Array>;
   readonly totalBytes?: number;
+  /**
+   * A copy of the schedule: kept to the bandwidth, and goes on after a broken connection. A move's is as fast
+   * as the line, and fails at once.
+   */
+  readonly scheduled?: boolean;
   /** See `WriteSetStreamOptions.complete`. */
   readonly complete?: Promise<void>;
   readonly signal: AbortSignal;
@@ -36,15 +43,19 @@ export async function putSet(options: PutSetOptions): Promise<PutResult> {
   const { transport, header, signal, deadlineMs } = options;
   let remote: Remote;
   try {
-    remote = await transport.openRemote(options.verb ?? `put ${header.set}`, {
-      signal,
-      deadlineMs,
-    });
+    const lasts = options.scheduled === true && options.verb === undefined;
+    const call = { signal, deadlineMs };
+    remote = lasts
+      ? openLasting({ transport, clock: options.clock, set: header.set, ...call })
+      : await transport.openRemote(options.verb ?? `put ${header.set}`, call);
   } catch (cause) {
     await options.payload.cancel(cause).catch(() => {}); // The first cause is in hand.
     throw cause;
   }
-  const sending = writeSetStream(remote.stdin, header, options.payload, options);
+  const sending = writeSetStream(remote.stdin, header, options.payload, {
+    ...options,
+    pace: options.scheduled === true ? transport.pace ?? undefined : undefined,
+  });
   const failedToSend = sending.then(() => null, (cause: unknown) => cause);
   let answer;
   try {
@@ -52,6 +63,7 @@ export async function putSet(options: PutSetOptions): Promise<PutResult> {
   } catch (cause) {
     remote.kill();
     const sendError = await failedToSend;
+    await remote.done.catch(() => {}); // Ended, or about to be.
     signal.throwIfAborted();
     if (sendError !== null && !isBrokenPipe(sendError)) throw sendError;
     throw cause;
@@ -68,7 +80,7 @@ export async function putSet(options: PutSetOptions): Promise<PutResult> {
 
 /** The peer ended first: what it said is the cause. */
 function isBrokenPipe(cause: unknown): boolean {
-  return cause instanceof Deno.errors.BrokenPipe ||
+  return cause instanceof Deno.errors.BrokenPipe || cause instanceof LastingPipeError ||
     (cause as { readonly code?: unknown } | null)?.code === "EPIPE" ||
     cause instanceof TypeError; // "the stream is closed"
 }

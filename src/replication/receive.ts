@@ -10,8 +10,10 @@ import type { DataSetName } from "../core/types.ts";
 import type { Clock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
 import { takeInventory } from "./astdb_inventory.ts";
+import { InstallRefusedError } from "./database_install.ts";
 import type { DatabaseSource } from "./database_port.ts";
 import type { TableSource } from "./tables_port.ts";
+import { receiveLasting, receiveResume } from "./receive_lasting.ts";
 import type { HostFacts } from "./host_facts.ts";
 import { receiveStream } from "./logical/receive_stream.ts";
 import type { StreamDatabase } from "./logical/stream_database.ts";
@@ -39,6 +41,8 @@ import { SetStreamError, writeSetStream } from "./stream.ts";
 export interface ReceiveContext {
   readonly config: LocalConfig;
   readonly stateDir: string;
+  /** Where the daemon's sockets are. */
+  readonly runDir: string;
   readonly clock: Clock;
   readonly gate: ReceiveGate;
   /** Null: no database is configured here. */
@@ -49,14 +53,14 @@ export interface ReceiveContext {
   readonly returning?: ReturnDatabase | null;
   /** For the stream; null: no database is configured here. */
   readonly streamDatabase: StreamDatabase | null;
-  /** Where the daemon's sockets are. */
-  readonly runDir: string;
   /** System user and role of the tunnel's connections; default: {@linkcode TUNNEL_USER}. */
   readonly tunnelUser?: string;
   /** Finds what `facts` answers; the key proofs are made over `nonce`. */
   readonly facts: (nonce: string) => Promise<HostFacts>;
   /** Standard input; not touched by `rsync`, which inherits it. */
   readonly input: () => ReadableStream<Uint8Array>;
+  /** Longest silence of the sender of a set; default: 2 minutes. */
+  readonly idleMs?: number;
   /** Writes to standard output; rejects when the caller is gone. */
   readonly write: (bytes: Uint8Array) => Promise<void>;
   /** Writes to standard error. */
@@ -72,17 +76,29 @@ export interface ReceiveContext {
  */
 export async function receive(command: string, context: ReceiveContext): Promise<number> {
   const verb = parseReceiveCommand(command);
+  if (!("refused" in verb) && verb.verb === "put" && verb.id !== undefined) {
+    return await receiveLasting(verb.set, verb.id, context, (inner) => answer(verb, inner));
+  }
+  return await answer(verb, context);
+}
+
+async function answer(
+  verb: ReturnType<typeof parseReceiveCommand>,
+  context: ReceiveContext,
+): Promise<number> {
+  const gate = watched(context.gate);
   try {
     if ("refused" in verb) throw new RefusedError(verb.refused);
-    return await perform(verb, context);
+    return await perform(verb, { ...context, gate });
   } catch (cause) {
     const reason = messageOf(cause);
-    const kind = cause instanceof RefusedError
+    const kind = cause instanceof RefusedError || cause instanceof InstallRefusedError
       ? "refused"
       : cause instanceof SetStreamError
       ? "badData"
       : "failed";
     context.warn(reason);
+    await tellDaemon(verb, { kind, reason, gate });
     const silent = !("refused" in verb) &&
       (["rsync", "get", "database-tunnel"].includes(verb.verb) ||
         (verb.verb === "return" && verb.what === "list"));
@@ -90,6 +106,50 @@ export async function receive(command: string, context: ReceiveContext): Promise
     if (!silent) await say(context, { ok: false, kind, reason }).catch(() => {});
     return RECEIVE_EXIT[kind];
   }
+}
+
+/** Remembers whether the daemon knows how it ended. */
+function watched(gate: ReceiveGate): ReceiveGate & { readonly knows: boolean } {
+  let knows = false;
+  return {
+    get knows(): boolean {
+      return knows;
+    },
+    whoAmI: () => gate.whoAmI(),
+    begin: async (header) => {
+      const permission = await gate.begin(header);
+      if (!permission.ok) knows = true;
+      return permission;
+    },
+    confirm: (header) => gate.confirm(header),
+    end: async (outcome) => {
+      await gate.end(outcome);
+      knows = true;
+    },
+    refused: async (what) => await gate.refused?.(what),
+  };
+}
+
+/** What was refused before the daemon was asked stands in the history of this host, too. */
+async function tellDaemon(
+  verb: ReturnType<typeof parseReceiveCommand>,
+  { kind, reason, gate }: {
+    readonly kind: "refused" | "badData" | "failed";
+    readonly reason: string;
+    readonly gate: ReturnType<typeof watched>;
+  },
+): Promise<void> {
+  if (gate.knows) return;
+  const set = "refused" in verb
+    ? null
+    : verb.verb === "put"
+    ? verb.set
+    : verb.verb === "rsync"
+    ? "files"
+    : null;
+  if (set === null && kind !== "refused") return; // A question that found no answer.
+  // The sender hears of it in any case; a daemon that does not answer is why, more often than not.
+  await gate.refused?.({ set, reason: reason.slice(0, 4000) }).catch(() => {});
 }
 
 async function perform(verb: ReceiveVerb, context: ReceiveContext): Promise<number> {
@@ -105,6 +165,9 @@ async function perform(verb: ReceiveVerb, context: ReceiveContext): Promise<numb
     }
     case "put":
       await say(context, { ok: true, ...await receivePut(verb.set, context) });
+      return RECEIVE_EXIT.ok;
+    case "resume":
+      await receiveResume(verb, context);
       return RECEIVE_EXIT.ok;
     case "get":
       await giveAstdb(context);

@@ -14,7 +14,15 @@ export type ReceiveVerb =
   | { readonly verb: "hello" }
   /** `nonce`: what the key proofs of the answer are made over. */
   | { readonly verb: "facts"; readonly nonce: string }
-  | { readonly verb: "put"; readonly set: DataSetName }
+  /** `id`: the copy goes on after a broken connection, by `resume`; absent: it does not. */
+  | { readonly verb: "put"; readonly set: DataSetName; readonly id?: string }
+  /** Another connection for the `put` of that id; `read`: how much of its talk the sender has read. */
+  | {
+    readonly verb: "resume";
+    readonly set: DataSetName;
+    readonly id: string;
+    readonly read: number;
+  }
   | { readonly verb: "get"; readonly set: "astdb" }
   /** The way back: of the database (`return/`), of files (`receive_return.ts`). */
   | { readonly verb: "return"; readonly what: "database" | "list" | "apply" }
@@ -31,8 +39,10 @@ export type ReceiveVerb =
     readonly words: readonly string[];
   };
 
-const SENTENCE = "a peer may ask for: hello, facts, put SET, get astdb, file-sums, " +
+const SENTENCE = "a peer may ask for: hello, facts, put and resume SET, get astdb, file-sums, " +
   "return database|list|apply, database-tunnel, stream, and rsync as relais runs it";
+/** What a sender calls a copy that may go on: random, so that no other one is meant. */
+const COPY_ID = /^[0-9a-f]{32}$/;
 const MAX_COMMAND_LENGTH = 8192;
 
 /** Facts that the sender writes in front of rsync's own words. */
@@ -63,6 +73,19 @@ export function parseReceiveCommand(text: string): ReceiveVerb | { readonly refu
     case "put hot":
     case "put files":
       if (words.length === 2) return { verb: "put", set: words[1] as DataSetName };
+      if (words.length === 3 && COPY_ID.test(words[2]!)) {
+        return { verb: "put", set: words[1] as DataSetName, id: words[2]! };
+      }
+      break;
+    case "resume astdb":
+    case "resume database":
+    case "resume config":
+    case "resume hot":
+    case "resume files":
+      if (words.length === 4 && COPY_ID.test(words[2]!) && /^[0-9]{1,15}$/.test(words[3]!)) {
+        const [, set, id, read] = words;
+        return { verb: "resume", set: set as DataSetName, id: id!, read: Number(read) };
+      }
       break;
     case "get astdb":
       if (words.length === 2) return { verb: "get", set: "astdb" };

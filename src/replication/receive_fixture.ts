@@ -45,6 +45,10 @@ const gate: ReceiveGate = {
     if (sentence !== undefined) note(`note ${sentence}`);
     return Promise.resolve();
   },
+  refused: ({ set, reason }) => {
+    note(`refused ${set} ${reason}`);
+    return Promise.resolve();
+  },
 };
 
 const fake: DatabaseSource = {
@@ -107,6 +111,7 @@ Deno.exit(
   await receive(Deno.env.get("SSH_ORIGINAL_COMMAND") ?? "", {
     config,
     stateDir: join(home, "state"),
+    runDir: join(home, "run"),
     clock: systemClock,
     gate,
     returning: returning(),

@@ -35,6 +35,8 @@ export interface ReceiveGate {
   /** Still? Asked each 2 s, and directly before data replace others. */
   confirm(header: SetHeader): Promise<Permission>;
   end(outcome: ReceiveOutcome): Promise<void>;
+  /** Something was refused here without asking: for the history. Default: nobody is told. */
+  refused?(what: { readonly set: DataSetName | null; readonly reason: string }): Promise<void>;
 }
 
 /** This host does not want it. */

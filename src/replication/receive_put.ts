@@ -52,7 +52,7 @@ async function putAlone(set: DataSetName, context: ReceiveContext): Promise<PutR
   const reading = new AbortController();
   const incoming = await readSetStream(context.input(), {
     clock,
-    idleMs: 120_000,
+    idleMs: context.idleMs ?? 120_000,
     signal: AbortSignal.any([signal, reading.signal]),
   });
   const { header } = incoming;

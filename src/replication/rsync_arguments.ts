@@ -12,6 +12,11 @@ import type { Role } from "../core/types.ts";
 const IO_TIMEOUT_S = 60;
 /** Where files lie on the master, inside their directory, before they are put in place. */
 export const STAGING_NAME = ".relais-return";
+/**
+ * Inside each directory: the files of a copy that was cut. The next one goes on from there; rsync leaves
+ * the name out of what it copies and deletes.
+ */
+export const PARTIAL_NAME = ".relais-partial";
 /** What `--update` would overwrite on the way back is kept under this suffix. */
 export const BACKUP_SUFFIX = ".before-relais";
 
@@ -37,6 +42,10 @@ export interface RsyncCommandInput {
   readonly dryRun: boolean;
   /** At most this many deletions (mode `copy`). */
   readonly maxDelete: number;
+  /** Both hosts agree on the method; this host's rsync must know zstd. */
+  readonly compress?: boolean;
+  /** Most bytes per second over the line; null or absent: no limit. */
+  readonly bytesPerSecond?: number | null;
 }
 
 /** The argument list of one path. */
@@ -48,8 +57,11 @@ export function rsyncCommand(input: RsyncCommandInput): string[] {
     "-aHAXS",
     ...(input.dryRun ? ["-n"] : []),
     "--numeric-ids",
-    "--partial",
+    `--partial-dir=${PARTIAL_NAME}`,
     "--delay-updates",
+    ...(input.compress === true ? ["--compress", "--compress-level=1"] : []),
+    // In KiB; it counts what goes over the line.
+    ...(input.bytesPerSecond ? [`--bwlimit=${Math.max(1, input.bytesPerSecond >> 10)}`] : []),
     `--timeout=${IO_TIMEOUT_S}`,
     ...modeOptions(input),
     "--no-human-readable",
@@ -84,6 +96,7 @@ export function rsyncListCommand(
     "-a",
     "--list-only",
     "--no-human-readable",
+    `--exclude=${PARTIAL_NAME}/`,
     ...input.excludes.map((pattern) => `--exclude=${pattern}`),
     "--",
     input.isDirectory ? `${input.path}/` : input.path,
@@ -103,11 +116,15 @@ export interface RsyncRequest {
   readonly deletes: boolean;
 }
 
-/** Short options of ours: -n -v(erbosity by info) -u -b -R (names of a list), and what -aHAXS stand for; `e.` begins flags. */
-const SHORT_OPTIONS = /^-[nuvblHogDtpAXrRS]+(e[0-9]*\.[A-Za-z]*)?$/;
+/** Short options of ours: -n -v(erbosity by info) -u -b -R (names of a list) -z, and what -aHAXS stand for; `e.` begins flags. */
+const SHORT_OPTIONS = /^-[nuvblHogDtpAXrRSz]+(e[0-9]*\.[A-Za-z]*)?$/;
 const LONG_OPTIONS: readonly RegExp[] = [
   /^--numeric-ids$/,
   /^--partial$/,
+  /^--partial-dir$/,
+  /^\.relais-partial$/,
+  /^--compress-level=[0-9]$/,
+  /^--bwlimit=[0-9]{1,9}$/,
   /^--delay-updates$/,
   /^--timeout=[0-9]{1,6}$/,
   /^--stats$/,

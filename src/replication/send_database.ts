@@ -60,6 +60,7 @@ export async function sendDatabase(options: {
       header,
       payload: dump.payload,
       complete: dump.done,
+      scheduled: true,
       signal,
       deadlineMs: DEADLINE_MS,
       onProgress,

@@ -50,6 +50,7 @@ export async function sendTables(
       complete: dump.done,
       signal,
       deadlineMs: DEADLINE_MS,
+      scheduled: true,
       onProgress,
     });
     return { epoch, origin: config.role, snapshotWallMs, size, sha256 };

@@ -15,8 +15,8 @@ import type { TransportConfig } from "../config/types.ts";
  */
 const MAX_CONTROL_PATH_BYTES = 88;
 
-/** How long an unused connection is kept for the next copy, in seconds. */
-const CONTROL_PERSIST_S = 300;
+/** How long an unused connection is kept, in seconds: longer than the hour between two copies. */
+const CONTROL_PERSIST_S = 7200;
 
 /** Options of {@linkcode sshOptions}. */
 export interface SshOptionsInput {

@@ -10,6 +10,7 @@ import { createHash } from "node:crypto";
 import type { Clock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
 import { ByteReader } from "./byte_reader.ts";
+import type { Pace } from "./pace.ts";
 import {
   MAX_LINE_BYTES,
   type OnProgress,
@@ -30,8 +31,8 @@ export class SetStreamError extends Error {
 /** Options of {@linkcode writeSetStream}. */
 export interface WriteSetStreamOptions {
   readonly clock: Clock;
-  /** Pace; default: as fast as the pipe takes it. */
-  readonly bytesPerSecond?: number;
+  /** Default: as fast as the pipe takes it. */
+  readonly pace?: Pace | undefined;
   /** Size of the payload if known, for progress. */
   readonly totalBytes?: number | null;
   readonly onProgress?: OnProgress;
@@ -86,31 +87,24 @@ async function writeFrames(
   options: WriteSetStreamOptions,
 ): Promise<SetTrailer> {
   const hash = createHash("sha256");
-  const beganMs = options.clock.nowMs();
+  const partBytes = Math.min(options.pace?.partBytes ?? MAX_FRAME_BYTES, MAX_FRAME_BYTES);
   let size = 0;
   for (;;) {
     const { value, done } = await reader.read();
     options.signal?.throwIfAborted();
     if (done) break;
-    for (let at = 0; at < value.length; at += MAX_FRAME_BYTES) {
-      const part = value.subarray(at, at + MAX_FRAME_BYTES);
+    for (let at = 0; at < value.length; at += partBytes) {
+      const part = value.subarray(at, at + partBytes);
       hash.update(part);
       size += part.length;
       await writer.write(lengthPrefix(part.length));
       await writer.write(part);
       options.onProgress?.({ phase: "send", bytes: size, totalBytes: options.totalBytes ?? null });
-      await pace(size, beganMs, options);
+      await options.pace?.take(part.length, options.signal);
     }
   }
   await writer.write(lengthPrefix(0));
   return { size, sha256: hash.digest("hex") };
-}
-
-async function pace(size: number, beganMs: number, options: WriteSetStreamOptions): Promise<void> {
-  if (options.bytesPerSecond === undefined) return;
-  const dueMs = beganMs + size / options.bytesPerSecond * 1000;
-  const waitMs = dueMs - options.clock.nowMs();
-  if (waitMs > 1) await options.clock.sleep(waitMs, options.signal);
 }
 
 /** Options of {@linkcode readSetStream}. */

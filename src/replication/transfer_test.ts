@@ -2,32 +2,11 @@ import assert from "node:assert/strict";
 import { lchown } from "node:fs/promises";
 import { systemClock } from "../os/clock.ts";
 import type { DatabaseSource } from "./database_port.ts";
-import { Pair, waitFor } from "./peer_fixture.ts";
+import { DATABASE, Pair, waitFor } from "./peer_fixture.ts";
 import type { Replicator } from "./replicator.ts";
 import { SetStates } from "./set_state.ts";
 
 const signal = new AbortController().signal;
-const DATABASE = {
-  url: "postgresql:///asterisk",
-  name: "asterisk",
-  socketDir: null,
-  port: null,
-  osUser: "postgres",
-  everyMs: 600_000,
-  mode: "copy" as const,
-  synchronous: false,
-  synchronousPatienceMs: 3000,
-  localTables: [],
-  excludeTableData: [],
-  onChange: true,
-  delta: false,
-  hotTables: [],
-  hotEveryMs: 60_000,
-  returnMode: "none" as const,
-  returnTables: [],
-  onReturnFailure: "wait" as const,
-};
-
 /** A source whose dump is what the test says. */
 function source(payload: () => ReadableStream<Uint8Array>, done: Promise<void>): DatabaseSource {
   done.catch(() => {});

@@ -9,6 +9,7 @@ import type { Clock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
 import { killChild, run, spawnTool } from "../os/process.ts";
 import { ByteReader, CutStreamError } from "./byte_reader.ts";
+import { Pace } from "./pace.ts";
 import {
   type Hello,
   MAX_RESULT_LINE_BYTES,
@@ -62,6 +63,8 @@ export class Transport {
   readonly #addresses: () => readonly string[];
   readonly #clock: Clock;
   readonly #used = new Set<string>();
+  /** `bandwidth`, shared by what the schedule copies; null: no limit. What a move sends goes without. */
+  readonly pace: Pace | null;
   #good: { readonly address: string; readonly atMs: number } | null = null;
 
   constructor(options: {
@@ -75,6 +78,8 @@ export class Transport {
     this.#runDir = options.runDir;
     this.#addresses = options.addresses;
     this.#clock = options.clock;
+    const { bandwidthBytesPerSecond: bytesPerSecond } = options.transport;
+    this.pace = bytesPerSecond ? new Pace({ bytesPerSecond, clock: options.clock }) : null;
   }
 
   /**
@@ -132,9 +137,15 @@ export class Transport {
    *
    * @throws {RemoteError} when the last line or the exit status says anything but success
    */
-  async result(remote: Remote, onProgress?: OnProgress): Promise<RemoteLine & { ok: true }> {
+  async result(
+    remote: Remote & { readonly silenceMs?: number },
+    onProgress?: OnProgress,
+  ): Promise<RemoteLine & { ok: true }> {
     let last: RemoteLine | null = null;
-    const lines = new ByteReader(remote.stdout, { clock: this.#clock, idleMs: SILENCE_MS });
+    const lines = new ByteReader(remote.stdout, {
+      clock: this.#clock,
+      idleMs: remote.silenceMs ?? SILENCE_MS,
+    });
     try {
       for (;;) {
         const line = parseRemoteLine(await lines.readLine(MAX_RESULT_LINE_BYTES));

@@ -11,8 +11,10 @@ import { messageOf } from "../os/errors.ts";
 import type { Replicator } from "../replication/replicator.ts";
 import type { ReturnKeeper } from "../replication/return/return_keeper.ts";
 import type { LocalConfig } from "../config/types.ts";
+import { type Clock, systemClock } from "../os/clock.ts";
 import { hearPeer } from "./hear_peer.ts";
 import type { Node } from "./node.ts";
+import { Repeats } from "./repeats.ts";
 import { judgeHandOver, type Taken } from "./peer_talk.ts";
 
 const ASK_MS = 2000;
@@ -22,8 +24,17 @@ export function createControl(options: {
   readonly node: Node;
   readonly config: LocalConfig;
   readonly replicator: Replicator | null;
+  /** Default: the host's. */
+  readonly clock?: Clock;
 }): Omit<ControlDeps, "reload"> {
   const { node, config, replicator } = options;
+  const repeats = new Repeats(options.clock ?? systemClock);
+  /** In this host's history; the sender's has the same sentence. */
+  const tell = (rule: string, topic: string, text: string): void => {
+    const news = repeats.next(topic, text);
+    if (news !== null) node.note(rule, news);
+  };
+  let lastRefusal = "";
   return {
     status: () => node.reporter.status(),
     history: () => node.history.entries,
@@ -66,11 +77,21 @@ export function createControl(options: {
       const why = whyRefused(node.loop.state, header, config);
       if (why === null) return { ok: true, text: "welcome" };
       node.alerts.raise(why);
+      lastRefusal = why;
+      tell("REFUSED", header.set, why);
       return { ok: false, text: why };
     },
     receiveEnd: ({ set, ok, reason, note }) => {
       if (note !== undefined) node.note("RETURN", note);
-      if (!ok) node.alerts.raise(`The ${set} offered by the peer was not taken in: ${reason}`);
+      if (ok) return repeats.over(set);
+      const sentence = `The ${set} offered by the peer was not taken in: ${reason}`;
+      node.alerts.raise(sentence);
+      // A copy that was cut as this node began to serve: the refusal has been told.
+      if (reason !== lastRefusal) tell("RECEIVE", set, sentence);
+    },
+    receiveRefused: ({ set, reason }) => {
+      node.alerts.raise(reason);
+      tell("REFUSED", set ?? "request", reason);
     },
   };
 }
