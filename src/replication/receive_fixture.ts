@@ -118,7 +118,6 @@ Deno.exit(
     database: settings === null ? null : database,
     tables: settings === null ? null : tables,
     streamDatabase: seams === null ? null : new StreamDatabase(settings, seams),
-    runDir: join(home, "run"),
     // A role that every Debian has a system user for.
     tunnelUser: "nobody",
     facts: () => Promise.reject(new Error("not in this test")),
