@@ -149,7 +149,13 @@ export class Node {
     }
     this.#observer.setAdoptable(adoptable);
     if (adoptable) this.#gate.set("open");
-    else if (!inMaintenance) this.#gate.set("closed");
+    else {
+      if (!inMaintenance) this.#gate.set("closed");
+      // What is not adopted is not held: the other node may serve by now, in maintenance too.
+      if (this.keeper.held.size > 0) {
+        this.keeper.drop().catch((error: unknown) => this.alerts.raise(messageOf(error)));
+      }
+    }
     // In the background: adopted VIPs must be renewed now. A dead daemon may have left a shield.
     this.#gate.install();
     shield.lower().catch((error: unknown) => this.alerts.raise(messageOf(error)));

@@ -110,10 +110,9 @@ function ofKind(kind: Kind, config: LocalConfig): Omit<Bound, "apart"> {
     case "step-cut":
       return { double: heal, none: null, services };
     case "cut":
-      // Without a witness each takes the other one for dead.
-      return hasWitness(config) ? { ...noDouble, none } : { double: heal, none, services };
     case "cable":
-      return { ...noDouble, none };
+      // When it ends both may set out at the same instant; without a witness both serve by then.
+      return { double: heal, none, services };
     case "freeze":
       return { double: heal + 20, none, services };
     case "pause":
@@ -152,10 +151,6 @@ export const STUCK_MS = GOAL_DEADLINE_MS;
 
 /** So many state changes per node from the last fault to rest, a failback included. */
 export const TRANSITIONS_MAX = 14;
-
-function hasWitness(config: LocalConfig): boolean {
-  return config.networks.some(({ witnesses }) => witnesses.length > 0);
-}
 
 /** With half of all frames lost each way: twenty questions in a row find no answer once in a million. */
 function lossy(heal: number): number {

@@ -9,7 +9,7 @@ import { findBroken, type StepTrace } from "../../src/core/invariants.ts";
 import type { Context, Rule } from "../../src/core/rule.ts";
 import { SERVING_STATES } from "../../src/core/situation.ts";
 import { RULES } from "../../src/core/transitions.ts";
-import { boundOf, type Kind } from "./bounds.ts";
+import { boundOf, type Kind, terms } from "./bounds.ts";
 import type { Daemon } from "./daemon.ts";
 import type { Host } from "./host.ts";
 import { CLIENTS, MASTER, SLAVE, WITNESS } from "./network.ts";
@@ -61,6 +61,7 @@ export class Checkers {
   readonly #heardWitness = [false, false];
   readonly #heardBefore = [false, false];
   #apartSince: number | null = null;
+  #joinedSince: number | null = null;
   #lookedAt = 0;
 
   constructor(readonly world: World) {}
@@ -134,7 +135,7 @@ export class Checkers {
       this.#span(this.#double[phone]!, passed, by.length > 1, !apart, (counted) => {
         this.#note("double", counted);
         // Cut off and not excused: it must have let go before the other one mounted.
-        const limit = this.#apartSince === null || this.kind === "mixed"
+        const limit = this.#joinedSince !== null || this.kind === "mixed"
           ? bound.double
           : Math.min(bound.double, bound.apart);
         return counted > limit
@@ -195,7 +196,12 @@ export class Checkers {
     const { deadAfterMs, isolatedAfterMs, intervalMs } = configs[0].heartbeat;
     const joined = networks.some((network) => network.isJoined(MASTER, SLAVE)) &&
       hosts.every((host) => host.answers);
-    this.#apartSince = joined ? null : this.#apartSince ?? time.now;
+    // Who met for less than they need to hear each other has not met.
+    const metMs = this.#joinedSince === null ? 0 : time.now - this.#joinedSince;
+    const haveMet = metMs >= terms(configs[0])["heal"]!;
+    this.#joinedSince = joined ? this.#joinedSince ?? time.now : null;
+    if (haveMet) this.#apartSince = null;
+    if (!joined) this.#apartSince ??= time.now;
     const apartMs = this.#apartSince === null ? 0 : time.now - this.#apartSince;
     let apart = !joined;
     for (const host of [MASTER, SLAVE]) {
@@ -204,7 +210,7 @@ export class Checkers {
       );
       const counts = (hears || this.#heardBefore[host]!) &&
         apartMs >= deadAfterMs - isolatedAfterMs - 3 * intervalMs;
-      this.#heardWitness[host] = joined ? false : this.#heardWitness[host]! || counts;
+      this.#heardWitness[host] = (!haveMet && this.#heardWitness[host]!) || (!joined && counts);
       this.#heardBefore[host] = hears;
       const inMaintenance = daemons[host]?.alive === true &&
         daemons[host].node.loop.state.name === "maintenance";

@@ -28,4 +28,18 @@ export const REGRESSIONS: readonly { readonly seed: number; readonly found: stri
   { seed: 8, found: "the simulation: a daemon that was asked to end was never started again" },
   { seed: 24, found: "the simulation: an operator's word that no daemon heard was not said again" },
   { seed: 1010, found: "the simulation: quiet time was jumped over while stray services ran" },
+  {
+    seed: 5145,
+    found:
+      "Node: a daemon that did not adopt (too late) renewed the VIPs all the same; in maintenance it " +
+      "held them, said that it does not serve, and took copies in",
+  },
+  {
+    seed: 5129,
+    found: "the simulation: a path that healed for no time counted as a meeting of the hosts",
+  },
+  {
+    seed: 5037,
+    found: "the bound of a cut: when it ends both may set out at one instant, and the slave yields",
+  },
 ];
