@@ -117,6 +117,12 @@ function refuseDifferences(theirs: TablesManifest, own: TablesManifest): void {
     );
   };
   const sameMajor = majorVersion(theirs.serverVersionNum) === majorVersion(own.serverVersionNum);
+  if (majorVersion(own.serverVersionNum) < majorVersion(theirs.serverVersionNum)) {
+    throw new TablesDifferError(
+      "Cannot put rows into the standby database as they come from a newer PostgreSQL than this " +
+        "host's, which is older: upgrade it",
+    );
+  }
   if (sameMajor && theirs.schema !== own.schema) differ("its schema differs from the source's");
   const here = new Map(own.tables.map((table) => [table.name, table]));
   for (const { name, columns } of theirs.tables) {

@@ -14,7 +14,7 @@ import { messageOf } from "../os/errors.ts";
 import { getLog } from "../os/log.ts";
 import { hasServed, isAdoptable } from "./adoption.ts";
 import { Alerts } from "./alerts.ts";
-import { CopyWatch } from "./copy_watch.ts";
+import { CopyCare } from "./copy_care.ts";
 import { noCounters } from "./counters.ts";
 import { createGoalRunner } from "./create_goal_runner.ts";
 import { GateKeeper } from "./gate_keeper.ts";
@@ -37,7 +37,6 @@ import { busyWith, mountsAfterReload } from "./reload_node.ts";
 import { Reporter } from "./reporter.ts";
 import { ServicesWatch } from "./services_watch.ts";
 import { isServing } from "./status.ts";
-import { VerifySchedule } from "./verify_schedule.ts";
 import { VipKeeper } from "./vip_keeper.ts";
 
 const log = getLog("node");
@@ -63,8 +62,7 @@ export class Node {
   readonly #observer: Observer;
   readonly #memory: MemoryKeeper;
   readonly #recorder: Recorder;
-  readonly #copies: CopyWatch;
-  readonly #verify: VerifySchedule;
+  readonly #copies: CopyCare;
   readonly #runner: GoalRunner;
   readonly #performer: Performer;
   readonly #done = Promise.withResolvers<void>();
@@ -110,15 +108,11 @@ export class Node {
     this.#observer = this.#makeObserver();
     this.loop = this.#makeLoop();
     this.reporter = this.#makeReporter();
-    this.#copies = new CopyWatch({
-      dataSets: () => this.reporter.dataSets,
-      tell: (rule, text) => this.#recorder.note(rule, text),
-    });
-    this.#verify = new VerifySchedule({
+    this.#copies = new CopyCare({
+      config,
       clock,
-      everyMs: config.replication.verify?.everyMs ?? null,
       paths: options.paths ?? null,
-      last: () => this.reporter.verification({ maxAgeMs: 0 }),
+      reporter: () => this.reporter,
       tell: (rule, text) => this.#recorder.note(rule, text),
     });
   }
@@ -444,8 +438,7 @@ export class Node {
     this.#services.watch(name === "active");
     this.#idle.pace(now, name === "active" && peerReadySince !== null);
     this.#isolation.pace(result, now);
-    this.#copies.pace(now);
-    this.#verify.pace(now, name === "standby" && this.#options.config.role === "slave");
+    this.#copies.pace(now, name);
     this.#options.beat.turn(now);
     this.#options.onTurn(`${name}: ${why}`);
   }
@@ -453,7 +446,7 @@ export class Node {
   /** Nothing is decided any more; who waits for a turn gets a timer. */
   #stopTurning(): void {
     this.loop.stop();
-    this.#verify.close();
+    this.#copies.close();
     this.#options.beat.release();
   }
 

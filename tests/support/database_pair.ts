@@ -73,15 +73,21 @@ export async function databasePair(
     readonly settings?: Readonly<Record<string, string>>;
     /** Where the slave's cluster is made; default: a temporary directory. */
     readonly slaveDirectory?: string;
+    /** Programs of either server, where they are not the installed ones. */
+    readonly masterBin?: string;
+    readonly slaveBin?: string;
   },
 ): Promise<DatabasePair> {
   const stack = new AsyncDisposableStack();
   try {
     const { settings = {}, slaveDirectory } = options;
-    const first = stack.use(await TestCluster.start({ settings }));
+    const bin = (path?: string): { readonly bin?: string } =>
+      path === undefined ? {} : { bin: path };
+    const first = stack.use(await TestCluster.start({ settings, ...bin(options.masterBin) }));
     const second = stack.use(
       await TestCluster.start({
         settings,
+        ...bin(options.slaveBin),
         ...(slaveDirectory === undefined ? {} : { directory: slaveDirectory }),
       }),
     );

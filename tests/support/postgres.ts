@@ -37,6 +37,8 @@ export interface TestClusterOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Directory to make the cluster in; default: a temporary one. Removed at the end. */
   readonly directory?: string;
+  /** Directory of the server's programs; default: {@linkcode findPostgres}. */
+  readonly bin?: string;
 }
 
 /** A running cluster. */
@@ -68,7 +70,7 @@ export class TestCluster implements AsyncDisposable {
 
   /** Makes and starts a cluster; its superuser is `postgres`, or whoever runs the tests. */
   static async start(options: TestClusterOptions = {}): Promise<TestCluster> {
-    const bin = await findPostgres();
+    const bin = options.bin ?? await findPostgres();
     if (bin === null) throw new Error("Cannot start PostgreSQL: run: apt install postgresql");
     const osUser = await clusterOsUser();
     const user = await lookupUser(osUser);
@@ -90,7 +92,7 @@ export class TestCluster implements AsyncDisposable {
       if ("uid" in user) await Deno.chown(directory, user.uid, user.gid);
       await cluster.#as([
         ...[`${bin}/initdb`, "-D", cluster.dataDirectory, "-A", "peer", "-E", "UTF8"],
-        ...["--locale=C.UTF-8", "--no-sync", "--no-instructions"],
+        ...["--locale=C.UTF-8", "--no-sync"],
       ]);
       await cluster.boot();
       return cluster;
