@@ -130,6 +130,7 @@ Deno.test("the sets of the database follow what changes, over ssh, and say when 
     });
 
     await t.step("nothing is taken by a peer that serves, nor of an older epoch", async () => {
+      await until(() => replicator.status().every(({ running }) => running === null), "all rests");
       await pair.setGate({ daemon: pair.peerDaemon("active"), refusal: "this node is active" });
       const signal = AbortSignal.timeout(PATIENCE_MS);
       await assert.rejects(replicator.sync("config", { signal }), /this node is active/);

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { systemClock } from "../os/clock.ts";
 import { Pair, putRows, waitFor } from "./peer_fixture.ts";
-import type { Replicator, ReplicatorOptions } from "./replicator.ts";
+import type { Replicator } from "./replicator.ts";
+import type { ReplicatorOptions } from "./replicator_types.ts";
 
 const signal = new AbortController().signal;
 
@@ -101,7 +102,7 @@ Deno.test("a set stream keeps to the bandwidth when the schedule copies, and not
     assert.ok(tookMs >= size! / 100_000 * 1000 - 200, `${size} bytes took ${tookMs} ms only`);
     // A move sends more; at that bandwidth it would take a minute.
     putRows(pair.at("shared/astdb.sqlite3"), { "/b": randomBytes(3_000_000).toString("hex") });
-    const moved = await replicator.sendAstdbAtRest({
+    const moved = await replicator.astdb.sendAtRest({
       signal: AbortSignal.timeout(45_000),
       epoch: 1,
     });

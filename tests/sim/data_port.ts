@@ -44,35 +44,46 @@ export class SimData {
     }
   }
 
-  async fetchAstdbIfNewer({ signal }: { readonly signal: AbortSignal }): Promise<
-    { readonly fetched: boolean; readonly why: string }
-  > {
-    await this.#work(20, 500, signal);
-    return { fetched: false, why: "the peer's is not newer" };
-  }
+  /** Nothing of the database goes back, and nothing is streamed. */
+  readonly back = null;
+  readonly stream = null;
 
-  async installReceivedAstdb({ signal }: { readonly signal: AbortSignal }): Promise<
-    { readonly installed: boolean; readonly why: string }
-  > {
-    await this.#work(5, 50, signal);
-    return { installed: false, why: "none was received" };
-  }
+  /** What the steps do with the astdb. */
+  readonly astdb = {
+    fetchIfNewer: async ({ signal }: { readonly signal: AbortSignal }): Promise<
+      { readonly fetched: boolean; readonly why: string }
+    > => {
+      await this.#work(20, 500, signal);
+      return { fetched: false, why: "the peer's is not newer" };
+    },
+    installReceived: async ({ signal }: { readonly signal: AbortSignal }): Promise<
+      { readonly installed: boolean; readonly why: string }
+    > => {
+      await this.#work(5, 50, signal);
+      return { installed: false, why: "none was received" };
+    },
+    sendAtRest: async (
+      options: { readonly signal: AbortSignal; readonly epoch: number },
+    ): Promise<void> => {
+      const { host, world } = this.daemon;
+      if (host.running !== "none") {
+        world.checkers.fail(`data: the astdb leaves the ${host.role} while its services run`);
+      }
+      await this.#copy(options.epoch, options.signal);
+    },
+  };
 
-  async sendAstdbAtRest(
-    options: { readonly signal: AbortSignal; readonly epoch: number },
-  ): Promise<void> {
-    const { host, world } = this.daemon;
-    if (host.running !== "none") {
-      world.checkers.fail(`data: the astdb leaves the ${host.role} while its services run`);
-    }
-    await this.#copy(options.epoch, options.signal);
-  }
-
-  async sendFilesBack(
-    options: { readonly signal: AbortSignal; readonly epoch: number },
-  ): Promise<void> {
-    await this.#copy(options.epoch, options.signal);
-  }
+  /** What the steps do with the files. */
+  readonly files = {
+    sendBack: async (
+      options: { readonly signal: AbortSignal; readonly epoch: number },
+    ): Promise<void> => {
+      await this.#copy(options.epoch, options.signal);
+    },
+    noteReturnBase: async ({ signal }: { readonly signal: AbortSignal }): Promise<void> => {
+      await this.#work(5, 50, signal);
+    },
+  };
 
   /** Steps that are added later are calls of the replicator, too: they take a moment. */
   get port(): Replicator {
