@@ -106,23 +106,35 @@ export class DatabaseSets {
     const source = this.#options.tables!;
     const full = this.#changes.copy("database", states.read("database", "sent"), options.epoch);
     if (full === null) return { waits: "the peer has no full copy of this epoch yet" };
-    const mark = await this.#mark(source, options.signal);
-    if (mark.signatures.schema !== full.signatures.schema) {
+    const probe = await source.probeChanges(options.signal);
+    if (!options.asked) {
+      // What the probe does not see to have changed has not: no worker is started for it.
+      const known = await this.#sayUnchanged(set, options, (_, then) => then === probe[set]);
+      if (known !== null) return known;
+    }
+    const signatures = await source.signatures(options.signal);
+    if (signatures.schema !== full.signatures.schema) {
       // Rows fit into the tables that they came from.
       this.#options.noteChange("database");
       return { waits: "the schema changed: a full copy comes first" };
     }
-    const { configuration } = mark.signatures;
-    const known = options.asked ? null : await this.#sayUnchanged(
-      set,
-      options,
-      (then, probe) =>
-        set === "config" ? then.configuration === configuration : probe === mark.probe.hot,
-    );
-    if (known !== null) return known;
+    const { configuration } = signatures;
+    if (!options.asked && set === "config") {
+      const known = await this.#sayUnchanged(
+        set,
+        options,
+        (then) => then.configuration === configuration,
+      );
+      if (known !== null) {
+        // Seen to change and yet the same: that probe is the one to compare with from here on.
+        const copy = this.#changes.copy(set, states.read(set, "sent"), options.epoch);
+        if (copy !== null) await this.#changes.remember(set, { ...copy, probe: probe[set] });
+        return known;
+      }
+    }
     const facts = await sendTables({ ...options, set, config, clock, transport, source });
     const { sha256, epoch } = facts;
-    await this.#changes.remember(set, { sha256, epoch, ...mark, probe: mark.probe[set] });
+    await this.#changes.remember(set, { sha256, epoch, signatures, probe: probe[set] });
     return facts;
   }
 
