@@ -88,7 +88,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "every peer died first",
     file: "step.ts",
-    seed: 27,
+    seed: 178,
     from: "state.peerDiedFirst || (s.verdict",
     to: "true || (s.verdict",
   },
