@@ -166,7 +166,7 @@ async function restore(
     user,
     input,
     signal: deadline(options.signal, RESTORE_DEADLINE_MS),
-    joint: await joint(),
+    joint: zstd === null ? null : await joint(),
   });
   try {
     await drained(pipeline);
