@@ -20,6 +20,9 @@ export function dataSetText(
     entry.tooOld ? style.bad(`${age}, too old`) : age,
     entry.snapshot === null ? null : `of ${entry.snapshot.slice(0, 19).replace("T", " ")} UTC`,
     size === null ? null : megabytes(size),
+    entry.checkedAt === null
+      ? null
+      : `unchanged at ${entry.checkedAt.slice(0, 19).replace("T", " ")} UTC`,
     durationMs === null ? null : `in ${(durationMs / 1000).toFixed(1)} s`,
     bytesPerSecond === null ? null : `${megabytes(bytesPerSecond)}/s`,
     sha256 === null ? null : `sha256 ${sha256.slice(0, 12)}`,
@@ -31,10 +34,18 @@ export function dataSetText(
   return parts.filter((part) => part !== null).join(", ");
 }
 
-/** `dump: 12.0 of 600.0 MB`; the whole is left out while nobody knows it. */
-function progressText({ phase, doneBytes, totalBytes }: NonNullable<Entry["running"]>): string {
+/** `dump 12.0 of 600.0 MB, 7 of 40 tables, 12.0 MB/s, about 40 s left`; what nobody knows is left out. */
+function progressText(running: NonNullable<Entry["running"]>): string {
+  const { phase, doneBytes, totalBytes, tablesDone, tablesTotal, bytesPerSecond, remainingMs } =
+    running;
   const whole = totalBytes === null ? "" : ` of ${(totalBytes / 1e6).toFixed(1)}`;
-  return `${phase} ${(doneBytes / 1e6).toFixed(1)}${whole} MB`;
+  const parts = [
+    `${phase} ${(doneBytes / 1e6).toFixed(1)}${whole} MB`,
+    (tablesDone ?? null) === null ? null : `${tablesDone} of ${tablesTotal ?? "?"} tables`,
+    typeof bytesPerSecond === "number" ? `${megabytes(bytesPerSecond)}/s` : null,
+    typeof remainingMs === "number" ? `about ${formatAge(remainingMs)} left` : null,
+  ];
+  return parts.filter((part) => part !== null).join(", ");
 }
 
 function megabytes(bytes: number): string {

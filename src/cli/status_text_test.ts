@@ -113,13 +113,25 @@ Deno.test("formatStatus() tells when a set runs next and how far a running copy 
           ...sample!,
           set: "files",
           direction: "sent",
-          running: { phase: "send", doneBytes: 3e6, totalBytes: null, elapsedMs: 900 },
+          running: {
+            phase: "send",
+            doneBytes: 3e6,
+            totalBytes: null,
+            elapsedMs: 900,
+            tablesDone: 7,
+            tablesTotal: 40,
+            bytesPerSecond: 2e6,
+            remainingMs: 40_000,
+          },
         },
       ],
     }),
     PLAIN,
   );
   assert.match(text, /^astdb sent .*, epoch 4, next in 65 s$/m);
-  assert.match(text, /^database sent .* in 0\.0 s, epoch 4, now: dump: 12\.0 of 600\.0 MB$/m);
-  assert.match(text, /^files sent .*, now: send: 3\.0 MB$/m);
+  assert.match(text, /^database sent .* in 0\.0 s, epoch 4, now: dump 12\.0 of 600\.0 MB$/m);
+  assert.match(
+    text,
+    /^files sent .*, now: send 3\.0 MB, 7 of 40 tables, 2\.0 MB\/s, about 40 s left$/m,
+  );
 });

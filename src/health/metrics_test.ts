@@ -63,7 +63,7 @@ function assertDataSet(values: ReadonlyMap<string, number>): void {
     values.get(`relais_data_set_${name}{set="astdb",direction="received"}`);
   assert.equal(of("snapshot_timestamp_seconds"), Date.UTC(2026, 0, 31, 11, 58, 59) / 1000);
   assert.equal(of("epoch"), 4);
-  assert.equal(of("rate_bytes_per_second"), 45_056 / 0.21);
+  assert.equal(of("rate_bytes_per_second"), Math.round(45_056 / 0.21));
   for (const unknown of ["last_failure_timestamp_seconds", "next_run_seconds", "running_bytes"]) {
     assert.equal(of(unknown), undefined, unknown);
   }
@@ -75,6 +75,7 @@ Deno.test("renderMetrics() tells the failure, the next run and the progress of a
     dataSets: [{
       ...sample!,
       durationMs: 0,
+      bytesPerSecond: null,
       lastError: "disk full",
       lastErrorAt: "1970-01-01T00:01:00.000Z",
       failures: 2,
@@ -85,7 +86,7 @@ Deno.test("renderMetrics() tells the failure, the next run and the progress of a
   const of = (name: string): number | undefined =>
     values.get(`relais_data_set_${name}{set="astdb",direction="received"}`);
   assert.equal(of("failing"), 1);
-  assert.equal(values.get('relais_copy_failures_total{set="astdb"}'), 2);
+  assert.equal(values.get('relais_copy_failures_total{set="astdb",direction="received"}'), 2);
   assert.equal(of("last_failure_timestamp_seconds"), 60);
   assert.equal(of("next_run_seconds"), 1.5);
   assert.equal(of("running_bytes"), 12);

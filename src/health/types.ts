@@ -215,6 +215,8 @@ const dataSetStatus = z.object({
   nextRunInMs: count.nullable(),
   running: CopyProgress.nullable(),
   // A node of an earlier version says nothing of what follows.
+  /** When the source last proved that nothing had changed since; null: not since the copy. */
+  checkedAt: wall.nullable().default(null),
   /** When the last good copy ended. */
   lastSuccessAt: wall.nullable().default(null),
   /** Of the last good copy: size by duration. */

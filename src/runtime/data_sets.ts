@@ -65,6 +65,7 @@ function makeEntry(
     set: state.set,
     direction: state.direction,
     snapshot: iso(state.snapshotWallMs),
+    checkedAt: iso(state.checkedWallMs),
     ageMs,
     size: state.size,
     sha256: state.sha256,

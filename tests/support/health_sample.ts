@@ -106,6 +106,7 @@ export function sampleStatus(change: Partial<StatusDocument> = {}): StatusDocume
       lastErrorAt: null,
       nextRunInMs: null,
       running: null,
+      checkedAt: null,
       lastSuccessAt: "2026-01-31T11:58:59.210Z",
       bytesPerSecond: 214_552,
       maxAgeMs: 600_000,
