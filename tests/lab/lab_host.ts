@@ -141,7 +141,7 @@ export class LabHost extends LabMachine {
 
   /** Orderly shutdown. */
   async off(): Promise<void> {
-    await this.tool.run(["off", this.name], { deadlineMs: BOOT_DEADLINE_MS });
+    await this.tool.run(["off", this.name], { deadlineMs: 3 * BOOT_DEADLINE_MS });
   }
 
   /** Every process stands still; the kernel goes on answering ping and ARP. */

@@ -18,7 +18,7 @@ import { INTERFACE, LabHost, LabMachine, type NetworkName } from "./lab_host.ts"
 import { LabTool } from "./lab_tool.ts";
 
 /** The first build of the hosts' image counts, too: about a minute, more on a busy machine. */
-const UP_DEADLINE_MS = 600_000;
+const UP_DEADLINE_MS = 900_000;
 
 /** Every machine of the laboratory. */
 export type MachineName = Exclude<HostName, "client" | "stranger"> | "phone";
