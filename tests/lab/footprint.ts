@@ -22,6 +22,11 @@ const VOLATILE = [
   "/tmp",
   "/run",
   "/root/.bash_history",
+  // What the tools for users keep of the files before.
+  "/etc/passwd-",
+  "/etc/shadow-",
+  "/etc/group-",
+  "/etc/gshadow-",
 ] as const;
 
 /**

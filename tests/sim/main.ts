@@ -16,7 +16,7 @@ import { hunt, type Hunted } from "./hunt.ts";
 import { inParallel, run } from "./processes.ts";
 import { REGRESSIONS } from "./regressions.ts";
 
-const QUICK = 120;
+const QUICK = 230;
 const CHUNK = 20;
 /** A chunk that takes longer stands still. */
 const CHUNK_DEADLINE_MS = 600_000;
