@@ -8,7 +8,7 @@
 import { pipeline } from "node:stream/promises";
 import { messageOf } from "../os/errors.ts";
 import type { Query, Row, UserTable } from "./database_catalog.ts";
-import { selectTables, userTables } from "./database_catalog.ts";
+import { parentsFirst, selectTables, userTables } from "./database_catalog.ts";
 import { quoteIdent, quoteLiteral } from "./database_connection.ts";
 import { inTransaction } from "./database_session.ts";
 import type { Session } from "./database_session.ts";
@@ -30,7 +30,7 @@ export async function carryLocalTables(
   const { from, to } = options;
   const selected = await localTables(from.query, options.localTables);
   const present = new Set((await localTables(to.query, options.localTables)).map((t) => t.name));
-  const tables = await referencedFirst(
+  const tables = await parentsFirst(
     to.query,
     selected.map((table) => table.name).filter((name) => present.has(name)),
   );
@@ -58,25 +58,6 @@ async function localTables(query: Query, patterns: readonly string[]): Promise<U
   const tables = await userTables(query);
   const names = selectTables(tables, patterns);
   return tables.filter((table) => table.kind === "r" && names.has(table.name));
-}
-
-/** Sorts so that rows exist before others refer to them; circles stay in the order that they came in. */
-async function referencedFirst(query: Query, names: readonly string[]): Promise<string[]> {
-  const references = await query(`
-    SELECT format('%I.%I', n.nspname, c.relname) AS name,
-      format('%I.%I', fn.nspname, f.relname) AS target
-    FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class f ON f.oid = k.confrelid
-    JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_namespace fn ON fn.oid = f.relnamespace
-    WHERE k.contype = 'f' AND c.oid <> f.oid`);
-  const waiting = [...names];
-  const sorted: string[] = [];
-  while (waiting.length > 0) {
-    const free = waiting.findIndex((name) =>
-      !references.some((row) => row.name === name && waiting.includes(String(row.target)))
-    );
-    sorted.push(...waiting.splice(Math.max(free, 0), 1));
-  }
-  return sorted;
 }
 
 async function carryTable(from: Session, to: Session, name: string): Promise<void> {

@@ -99,25 +99,6 @@ export function differing(
   return columns.filter((name) => (one[name] ?? null) !== (other[name] ?? null));
 }
 
-/** Sorts tables so that rows exist before others refer to them; circles stay in the order given. */
-export async function parentsFirst(query: Query, names: readonly string[]): Promise<string[]> {
-  const references = await query(`
-    SELECT format('%I.%I', n.nspname, c.relname) AS name,
-      format('%I.%I', fn.nspname, f.relname) AS target
-    FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class f ON f.oid = k.confrelid
-    JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_namespace fn ON fn.oid = f.relnamespace
-    WHERE k.contype = 'f' AND c.oid <> f.oid`);
-  const waiting = [...names];
-  const sorted: string[] = [];
-  while (waiting.length > 0) {
-    const free = waiting.findIndex((name) =>
-      !references.some((row) => row.name === name && waiting.includes(String(row.target)))
-    );
-    sorted.push(...waiting.splice(Math.max(free, 0), 1));
-  }
-  return sorted;
-}
-
 /** Names of the columns. */
 export function columnsOf(shape: TableShape): readonly string[] {
   return shape.columns.map((column) => column.name);

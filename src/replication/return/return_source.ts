@@ -6,6 +6,7 @@
  */
 
 import {
+  parentsFirst,
   type Query,
   type Row,
   scalar,
@@ -19,7 +20,6 @@ import { inTransaction, openSession, type Session, withSession } from "../databa
 import { catchUp, createSlot, dropSlot, slotFault } from "./return_slot.ts";
 import type { CatchUp, ReturnBase, ReturnCounters, ReturnOperations } from "./return_protocol.ts";
 import {
-  parentsFirst,
   plainText,
   RETURN_SCHEMA,
   rowText,
