@@ -73,7 +73,7 @@ async function kindsOf(pair: SoakPair): Promise<Record<string, Record<string, nu
   return { master: await descriptorKinds(master), slave: await descriptorKinds(slave) };
 }
 
-function tell({ name, moves, samples }: PairRecord, startedAt: Date): void {
+function tell({ name, moves, broken, samples }: PairRecord, startedAt: Date): void {
   const minutes = ((Date.now() - startedAt.getTime()) / 60_000).toFixed(1);
   const last = moves.at(-1);
   const daemons = (["master", "slave"] as const).map((who) => {
@@ -81,7 +81,7 @@ function tell({ name, moves, samples }: PairRecord, startedAt: Date): void {
     return `${who} ${seen?.rssMb} MB ${seen?.descriptors} fd ${seen?.threads} threads`;
   });
   console.log(dim(
-    `   ${minutes} min, ${name}: ${moves.length} takeovers, last ${last?.kind} ` +
+    `   ${minutes} min, ${name}: ${moves.length} takeovers, ${broken.length} broken, last ${last?.kind} ` +
       `${last?.outageMs} ms; ${daemons.join(", ")}`,
   ));
 }

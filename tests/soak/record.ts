@@ -16,6 +16,8 @@ const SAMPLE_EVERY_MS = 5_000;
 /** Looks at the descriptors at rest; the least counts: a probe of the peer may be open in any of them. */
 const REST_LOOKS = 8;
 const REST_LOOK_EVERY_MS = 60;
+/** With more moves broken than this the run ends: there is nothing to learn from its rest. */
+const BROKEN_MAX = 10;
 /** A shorter rest says nothing of a period. */
 const WINDOW_MIN_MS = 2_000;
 
@@ -55,6 +57,8 @@ export interface PairRecord {
   readonly samples: Readonly<Record<"master" | "slave", DaemonSample[]>>;
   readonly rests: Readonly<Record<"master" | "slave", Rest[]>>;
   twoHolders: number;
+  /** Moves that did not come to their end, in words: they count as missing. */
+  readonly broken: string[];
 }
 
 /** How to run. */
@@ -69,7 +73,7 @@ export interface SoakOptions {
   readonly onMove?: (record: PairRecord) => void;
 }
 
-/** Runs one pair for its time. Throws when a move does not come to its end. */
+/** Runs one pair for its time. Throws when the pair does not come to rest. */
 export async function soak(pair: SoakPair, options: SoakOptions): Promise<PairRecord> {
   const record: PairRecord = {
     name: options.name,
@@ -78,6 +82,7 @@ export async function soak(pair: SoakPair, options: SoakOptions): Promise<PairRe
     samples: { master: [], slave: [] },
     rests: { master: [], slave: [] },
     twoHolders: 0,
+    broken: [],
   };
   const start = performance.now();
   const everyMs = options.everyS * 1000;
@@ -96,9 +101,14 @@ export async function soak(pair: SoakPair, options: SoakOptions): Promise<PairRe
       }
       const kind = options.kinds[number % options.kinds.length]!;
       const atMs = performance.now() - start;
-      const { outageMs } = await pair.move(kind);
-      await pair.untilRest();
-      record.moves.push({ kind, atMs, outageMs, tookMs: performance.now() - start - atMs });
+      try {
+        const { outageMs } = await pair.move(kind);
+        await pair.untilRest();
+        record.moves.push({ kind, atMs, outageMs, tookMs: performance.now() - start - atMs });
+      } catch (error) {
+        record.broken.push(`${kind} at ${Math.round(atMs / 1000)} s: ${error}`.slice(0, 2000));
+        if (record.broken.length > BROKEN_MAX) throw error;
+      }
       options.onMove?.(record);
     }
   } finally {

@@ -50,11 +50,11 @@ export function judge(record: PairRecord, { lasting }: { readonly lasting: boole
   return targets;
 }
 
-function takeovers({ name, moves, due }: PairRecord): Target {
+function takeovers({ name, moves, due, broken }: PairRecord): Target {
   return {
     name: `${name}: takeovers`,
     target: `>= ${Math.ceil(due * DUE_SHARE)} of ${due}`,
-    measured: `${moves.length}`,
+    measured: broken.length === 0 ? `${moves.length}` : `${moves.length} (${broken.join("; ")})`,
     ok: moves.length >= due * DUE_SHARE,
   };
 }
