@@ -452,11 +452,11 @@ export class Node {
 
   /**
    * The last words go out and the addresses go away before the process does; bounded. Hooks behind a
-   * hand-over end first, and the loop turns meanwhile (it decides nothing any more): systemd's watchdog
-   * is fed by it.
+   * hand-over end first, and so does a service whose start a shutdown of the host cut off; the loop turns
+   * meanwhile (it decides nothing any more): systemd's watchdog is fed by it.
    */
   #finish(): void {
-    const { clock, replicator } = this.#options;
+    const { clock, replicator, driver } = this.#options;
     this.#ended = true;
     this.#memory.saveServing();
     if (this.#leavesForRestart) {
@@ -465,7 +465,7 @@ export class Node {
     }
     const told = this.#leavesForRestart ? Promise.resolve() : this.#performer.settled();
     const hooks = this.#leavesForRestart ? Promise.resolve() : this.#runner.finish();
-    hooks.then(() => {
+    hooks.then(() => this.#leavesForRestart ? undefined : driver.seeOff?.()).then(() => {
       this.#stopTurning();
       // With the goal the shield goes.
       const farewell = Promise.all([told, this.#runner.settled()]);

@@ -41,6 +41,11 @@ export interface ServiceDriver {
    * @throws {ServiceError} when it cannot be read
    */
   running(): Promise<"none" | "some" | "all">;
+  /**
+   * The daemon ends: sees to it that a service whose start was cut off by somebody else's stop (the host
+   * shuts down) ends, too. Bounded; at once when there is none. Never rejects.
+   */
+  seeOff?(): Promise<void>;
 }
 
 /**

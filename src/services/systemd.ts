@@ -5,8 +5,10 @@
  */
 
 import type { ServicesConfig } from "../config/types.ts";
+import { type Clock, systemClock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
 import { run, ToolTimeoutError } from "../os/process.ts";
+import { askAgain } from "./ask_again.ts";
 import type { DriveOptions, ServiceDriver } from "./driver.ts";
 import { ServiceError } from "./service_error.ts";
 import {
@@ -19,6 +21,8 @@ import {
 
 /** `systemctl show` answers in milliseconds; on a host that boots, systemd may be busy. */
 const SHOW_DEADLINE_MS = 10_000;
+/** So long the end of the daemon waits at most for a service whose start was cut off. */
+const SEE_OFF_MS = 45_000;
 
 /** What of the configuration it needs. */
 export type SystemdOptions =
@@ -26,6 +30,8 @@ export type SystemdOptions =
   & {
     /** Program to run; default: `systemctl` of PATH. */
     readonly systemctl?: string;
+    /** Default: the system's. */
+    readonly clock?: Clock;
   };
 
 /** Drives units. At least one must be given. */
@@ -33,12 +39,16 @@ export class SystemdDriver implements ServiceDriver {
   readonly names: readonly string[];
   readonly #options: SystemdOptions;
   readonly #systemctl: string;
+  readonly #clock: Clock;
+  /** Ordered to start, and not known to be up. */
+  #starting: string | null = null;
 
   constructor(options: SystemdOptions) {
     if (options.units.length === 0) throw new TypeError("Cannot drive an empty list of units");
     this.names = options.units;
     this.#options = options;
     this.#systemctl = options.systemctl ?? "systemctl";
+    this.#clock = options.clock ?? systemClock;
   }
 
   /** Starts one after the other; each has `startDeadlineMs`. */
@@ -56,10 +66,17 @@ export class SystemdDriver implements ServiceDriver {
     const failures: string[] = [];
     for (const state of states.toReversed()) {
       if (state.loadState === "not-found") continue;
-      const failure = await this.#stopOne(state.unit, options);
+      const failure = await this.#stopOne(state, options);
       if (failure !== null) failures.push(failure);
     }
     if (failures.length > 0) throw new ServiceError(failures.join("\n"));
+  }
+
+  /** See {@linkcode askAgain}: systemd stops the unit itself here. */
+  async seeOff(): Promise<void> {
+    if (this.#starting !== null) {
+      await this.#askAgain(this.#starting, AbortSignal.timeout(SEE_OFF_MS));
+    }
   }
 
   /** Judges the installed units that don't end by themselves; if there are none, all units. */
@@ -122,17 +139,45 @@ export class SystemdDriver implements ServiceDriver {
 
   async #startOne(unit: string, options: DriveOptions): Promise<void> {
     const { startDeadlineMs } = this.#options;
+    this.#starting = unit;
     const failure = await this.#run(["start", "--", unit], startDeadlineMs, options.signal);
-    if (failure === null) return options.onUnit?.(`${unit} started`);
+    if (failure === null) {
+      this.#starting = null;
+      return options.onUnit?.(`${unit} started`);
+    }
     throw new ServiceError(`Cannot start ${unit} as ${failure}. ${await this.#lookAt(unit)}`);
   }
 
-  async #stopOne(unit: string, options: DriveOptions): Promise<string | null> {
+  async #stopOne(state: UnitState, options: DriveOptions): Promise<string | null> {
     const { stopDeadlineMs } = this.#options;
-    const failure = await this.#run(["stop", "--", unit], stopDeadlineMs, options.signal);
+    const { unit } = state;
+    const over = new AbortController();
+    const asking = state.activeState === "activating"
+      ? this.#askAgain(unit, over.signal)
+      : Promise.resolve();
+    let failure: string | null;
+    try {
+      failure = await this.#run(["stop", "--", unit], stopDeadlineMs, options.signal);
+    } finally {
+      over.abort();
+      await asking;
+    }
     if (failure !== null) return `Cannot stop ${unit} as ${failure}. ${await this.#lookAt(unit)}`;
     options.onUnit?.(`${unit} stopped`);
     return null;
+  }
+
+  /** Never rejects. */
+  async #askAgain(unit: string, signal: AbortSignal): Promise<void> {
+    const quietly = <T>(work: Promise<T>): Promise<T | null> => work.catch(() => null);
+    const kill = ["kill", "--kill-who=main", "--signal=SIGTERM", "--", unit];
+    await askAgain({
+      clock: this.#clock,
+      look: async () =>
+        (await quietly(this.states(signal)))?.find((one) => one.unit === unit) ?? null,
+      ask: async () => void await quietly(this.#run(kill, SHOW_DEADLINE_MS, signal)),
+      signal,
+    });
   }
 
   /** `systemctl start` is content with a unit whose condition failed, or that ended right after. */

@@ -9,7 +9,8 @@ import { SystemdDriver, type SystemdOptions } from "./systemd.ts";
 /**
  * A program that stands in for systemctl (a real systemd is for the laboratory): it logs its arguments,
  * keeps one file per unit with the unit's properties, and skips a start whose condition does not hold, by
- * the drop-ins below `etc` as they were at the last daemon-reload.
+ * the drop-ins below `etc` as they were at the last daemon-reload. A unit marked `deaf` hears only the
+ * second request to end.
  */
 export const FAKE_SYSTEMCTL = `#!/bin/sh
 dir=$(dirname "$0")
@@ -38,7 +39,14 @@ case $verb in
     sed -i 's/^ActiveState=.*/ActiveState=active/' "$dir/$1" ;;
   stop)
     [ -e "$dir/$1.fail" ] && { echo "Failed to stop $1" >&2; exit 1; }
+    if [ -e "$dir/$1.deaf" ]; then
+      sed -i 's/^ActiveState=.*/ActiveState=deactivating/; s/^SubState=.*/SubState=stop-sigterm/' "$dir/$1"
+      for i in $(seq 400); do [ -e "$dir/$1.asked" ] && break; sleep 0.05; done
+      [ -e "$dir/$1.asked" ] || { echo "Job for $1 timed out" >&2; exit 1; }
+    fi
     sed -i 's/^ActiveState=.*/ActiveState=inactive/' "$dir/$1" ;;
+  kill)
+    touch "$dir/$1.asked" ;;
   daemon-reload)
     [ -e "$dir/reload.fail" ] && { echo "Failed to reload daemon" >&2; exit 1; }
     rm -rf "$dir/loaded"
@@ -87,7 +95,12 @@ export class FakeSystemd {
     });
   }
 
-  /** Makes a file that the program looks for: `UNIT.fail`, `UNIT.hang`, `UNIT.gated`, `reload.fail`. */
+  /** Gives a unit these properties, as something else than the driver would. */
+  set(unit: string, properties: Readonly<Record<string, string>>): Promise<void> {
+    return Deno.writeTextFile(`${this.dir}/${unit}`, unitProperties(unit, properties));
+  }
+
+  /** Makes a file that the program looks for: `UNIT.fail`, `.hang`, `.gated`, `.deaf`, `reload.fail`. */
   mark(name: string): Promise<void> {
     return Deno.writeTextFile(`${this.dir}/${name}`, "");
   }
@@ -118,6 +131,7 @@ export function unitProperties(
     Type: "notify",
     RemainAfterExit: "no",
     NRestarts: "0",
+    KillSignal: "15",
     ...properties,
   };
   return Object.entries(all).map(([key, value]) => `${key}=${value}\n`).join("");

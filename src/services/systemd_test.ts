@@ -49,7 +49,7 @@ Deno.test("SystemdDriver.states() asks for all units in one call", async () => {
   const log = await Deno.readTextFile(`${systemd.dir}/log`);
   assert.match(
     log.split("\n")[0] ?? "",
-    /^show --property=Id,LoadState,ActiveState,.*NRestarts -- a\.service b\.service$/,
+    /^show --property=Id,LoadState,ActiveState,.*NRestarts,KillSignal -- a\.service b\.service$/,
   );
 });
 
@@ -166,4 +166,62 @@ Deno.test("SystemdDriver names the package when systemctl is missing", async () 
   await Deno.remove(`${systemd.dir}/systemctl`);
   await Deno.writeTextFile(`${systemd.dir}/log`, "");
   await assert.rejects(systemd.driver(["a.service"]).running(), /as it is not installed/);
+});
+
+Deno.test("SystemdDriver.stop() asks a unit again that was still starting and did not hear", async () => {
+  await using systemd = await FakeSystemd.make({
+    "a.service": { ActiveState: "activating", SubState: "start" },
+  });
+  await systemd.mark("a.service.deaf");
+  const driver = systemd.driver(["a.service"]);
+  await driver.stop();
+  assert.equal(await driver.running(), "none");
+  assert.deepEqual(await systemd.calls(), [
+    "stop -- a.service",
+    "kill --kill-who=main --signal=SIGTERM -- a.service",
+  ]);
+});
+
+Deno.test("SystemdDriver.stop() asks a unit that was up only once, however long it takes", async () => {
+  await using systemd = await FakeSystemd.make({
+    "a.service": { ActiveState: "active", SubState: "running" },
+  });
+  await systemd.mark("a.service.deaf");
+  const driver = systemd.driver(["a.service"], { stopDeadlineMs: 3_000 });
+  assert.match(await errorOf(driver.stop()), /was not done within 3 s/);
+  assert.deepEqual(await systemd.calls(), ["stop -- a.service"]);
+});
+
+Deno.test("SystemdDriver.seeOff() asks a unit again whose start somebody else's stop cut off", async () => {
+  await using systemd = await FakeSystemd.make({
+    "a.service": { ActiveState: "deactivating", SubState: "stop-sigterm" },
+  });
+  await systemd.mark("a.service.fail");
+  const driver = systemd.driver(["a.service"]);
+  await errorOf(driver.start());
+  // As systemd leaves it when its own stop cancels the start.
+  await systemd.set("a.service", { ActiveState: "deactivating", SubState: "stop-sigterm" });
+  const seenOff = driver.seeOff();
+  for (
+    let i = 0;
+    i < 400 && !(await systemd.calls()).some((call) => call.startsWith("kill"));
+    i++
+  ) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await systemd.set("a.service", { ActiveState: "inactive" });
+  await seenOff;
+  assert.deepEqual(await systemd.calls(), [
+    "start -- a.service",
+    "kill --kill-who=main --signal=SIGTERM -- a.service",
+  ]);
+});
+
+Deno.test("SystemdDriver.seeOff() has nothing to wait for after a start that went well", async () => {
+  await using systemd = await FakeSystemd.make({ "a.service": {} });
+  const driver = systemd.driver(["a.service"]);
+  await driver.start();
+  await systemd.set("a.service", { ActiveState: "deactivating", SubState: "stop-sigterm" });
+  await driver.seeOff();
+  assert.deepEqual(await systemd.calls(), ["start -- a.service"]);
 });

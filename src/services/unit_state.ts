@@ -15,6 +15,7 @@ export const UNIT_PROPERTIES = [
   "Type",
   "RemainAfterExit",
   "NRestarts",
+  "KillSignal",
 ] as const;
 
 /** State of one unit. */
@@ -34,6 +35,8 @@ export interface UnitState {
   readonly endsByItself: boolean;
   /** Restarts by `Restart=` since the last start by hand. */
   readonly restarts: number;
+  /** Number of the signal that asks its main process to end; 0: not known. */
+  readonly killSignal: number;
 }
 
 /**
@@ -69,6 +72,7 @@ function readBlock(unit: string, block: string): UnitState {
     conditionFailed: get("ConditionResult") === "no",
     endsByItself: get("Type") === "oneshot" && get("RemainAfterExit") === "no",
     restarts: Number(get("NRestarts")) || 0,
+    killSignal: Number(get("KillSignal")) || 0,
   };
 }
 
@@ -85,6 +89,13 @@ export function isRunning(state: UnitState): boolean | null {
     default:
       return null;
   }
+}
+
+/** Its main process was asked to end by SIGTERM, and has not ended yet. */
+export function isAskedToEnd(state: UnitState): boolean {
+  const SIGTERM = 15;
+  return state.activeState === "deactivating" && state.subState === "stop-sigterm" &&
+    state.killSignal === SIGTERM;
 }
 
 /** `failed (exit-code)`, `activating (start)`: the state in words. */
