@@ -88,9 +88,10 @@ _relais() {
   return)
     case $prev in
       --run-dir) _relais_paths -d; return ;;
+      --state-dir) _relais_paths -d; return ;;
     esac
-    if [[ $cur == -* ]]; then _relais_words '--run-dir --dry-run --json -h --help'
-    else _relais_words 'conflicts decide go'
+    if [[ $cur == -* ]]; then _relais_words '--run-dir --state-dir --dry-run --json -h --help'
+    else _relais_words 'conflicts decide go settle'
     fi
     ;;
   stream)

@@ -55,12 +55,13 @@ complete -c relais -n '__fish_seen_subcommand_from sync' -l allow-mass-deletion 
 complete -c relais -n '__fish_seen_subcommand_from sync' -s h -l help -d 'print this help and exit'
 complete -c relais -n '__fish_seen_subcommand_from sync' -a 'astdb database config hot files all'
 
-complete -c relais -n __fish_use_subcommand -a return -d 'what the slave'"'"'s database gained: list it, settle conflicts'
+complete -c relais -n __fish_use_subcommand -a return -d 'what a hand-back brings: list it, settle conflicts of rows and files'
 complete -c relais -n '__fish_seen_subcommand_from return' -l run-dir -x -a '(__fish_complete_directories)' -d 'sockets and what ends with the boot'
+complete -c relais -n '__fish_seen_subcommand_from return' -l state-dir -x -a '(__fish_complete_directories)' -d 'what survives a reboot'
 complete -c relais -n '__fish_seen_subcommand_from return' -l dry-run -d 'list what would go back to the master; change nothing'
 complete -c relais -n '__fish_seen_subcommand_from return' -l json -d 'print as JSON'
 complete -c relais -n '__fish_seen_subcommand_from return' -s h -l help -d 'print this help and exit'
-complete -c relais -n '__fish_seen_subcommand_from return' -a 'conflicts decide go'
+complete -c relais -n '__fish_seen_subcommand_from return' -a 'conflicts decide go settle'
 complete -c relais -n '__fish_seen_subcommand_from return' -a 'master slave both'
 
 complete -c relais -n __fish_use_subcommand -a stream -d 'let the slave follow the database (PostgreSQL'"'"'s logical replication)'

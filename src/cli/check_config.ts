@@ -6,8 +6,8 @@
 
 import { identifyRole, loadConfig } from "../config/load.ts";
 import { ConfigError, formatIssue, IdentityError } from "../config/load.ts";
-import { HOOK_KEYS } from "../config/hooks_section.ts";
-import type { Config, HookMoment, HooksConfig } from "../config/types.ts";
+import { ALERT_HOOK_KEY, HOOK_KEYS } from "../config/hooks_section.ts";
+import type { Config, HookConfig, HookMoment, HooksConfig } from "../config/types.ts";
 import type { Role } from "../core/types.ts";
 import { messageOf } from "../os/errors.ts";
 
@@ -126,13 +126,17 @@ function describe(config: Config, path: string, role: Role | null): string[] {
 
 /** One line for each moment that has hooks; they are not run to find out. */
 function hookLines(hooks: HooksConfig): string[] {
-  return (Object.keys(HOOK_KEYS) as HookMoment[]).filter((moment) => hooks[moment].length > 0)
-    .map((moment) => {
-      const each = hooks[moment].map(({ command, deadlineMs }) =>
-        `${command.join(" ")} (at most ${seconds(deadlineMs)})`
-      );
-      return `hooks       ${HOOK_KEYS[moment]}: ${each.join(", then ")}`;
-    });
+  const line = (key: string, list: readonly HookConfig[]): string[] => {
+    const each = list.map(({ command, deadlineMs }) =>
+      `${command.join(" ")} (at most ${seconds(deadlineMs)})`
+    );
+    return each.length === 0 ? [] : [`hooks       ${key}: ${each.join(", then ")}`];
+  };
+  const moments = Object.keys(HOOK_KEYS) as HookMoment[];
+  return [
+    ...moments.flatMap((moment) => line(HOOK_KEYS[moment], hooks[moment])),
+    ...line(ALERT_HOOK_KEY, hooks.onAlert),
+  ];
 }
 
 function seconds(ms: number): string {

@@ -183,7 +183,13 @@ function hooks(moment: HookMoment): Plan {
   return ({ config, path }) => {
     const own = config.hooks[moment];
     if (own.length === 0) return NOTHING;
-    const none = { beforeTakeover: [], afterTakeover: [], beforeHandback: [], afterHandback: [] };
+    const none = {
+      beforeTakeover: [],
+      afterTakeover: [],
+      beforeHandback: [],
+      afterHandback: [],
+      onAlert: [],
+    };
     return {
       does: `run ${own.map(({ command }) => command[0]).join(", ")}`,
       checks: [],

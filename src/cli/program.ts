@@ -200,7 +200,7 @@ function addClientVerbs(
       )
     );
   addReturnVerb(
-    verb(program, "return", "what the slave's database gained: list it, settle conflicts")
+    verb(program, "return", "what a hand-back brings: list it, settle conflicts of rows and files")
       .addOption(runDirOption()),
     client,
     choose,

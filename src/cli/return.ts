@@ -1,5 +1,6 @@
 /**
- * `relais return`: what the slave's database gained while it served, shown and settled by an operator.
+ * `relais return`: what the slave's database gained while it served, shown and settled by an operator; and
+ * what earlier hand-backs left on this host.
  *
  * @module
  */
@@ -12,9 +13,11 @@ import {
   rowChangeSchema,
 } from "../replication/return/return_types.ts";
 import type { ReturnChoice, RowChange, RowValues } from "../replication/return/return_types.ts";
-import type { ControlClient } from "./control_client.ts";
+import { leftBehind, settleLeft } from "../replication/left_behind.ts";
+import { type ControlClient, ControlError } from "./control_client.ts";
 import { EXIT } from "./exit_codes.ts";
 import { printResult } from "./report.ts";
+import { leftLines } from "./return_left.ts";
 
 /** Longest value in a list for people. */
 const VALUE_CHARS = 60;
@@ -45,16 +48,18 @@ type Conflict = z.infer<typeof returnConflictSchema>;
 
 /** What was typed. */
 export interface ReturnArguments {
-  readonly action: "conflicts" | "decide" | "go" | null;
+  readonly action: "conflicts" | "decide" | "go" | "settle" | null;
+  /** Of `decide`; of `settle` the name of a folder. */
   readonly conflict: string | null;
   readonly choice: ReturnChoice | null;
   readonly dryRun: boolean;
   readonly json: boolean;
+  readonly stateDir: string;
 }
 
 /** Asks the daemon and prints. */
 export async function returning(client: ControlClient, typed: ReturnArguments): Promise<number> {
-  const { action, conflict, choice, dryRun, json } = typed;
+  const { action, conflict, choice, dryRun, json, stateDir } = typed;
   if (action === "decide") {
     if (conflict === null || choice === null) {
       console.error("relais return decide CONFLICT master|slave|both: name both");
@@ -62,29 +67,70 @@ export async function returning(client: ControlClient, typed: ReturnArguments): 
     }
     return printResult(await client.returning({ action, conflict, choice }), { json });
   }
+  if (action === "settle" && conflict !== null && choice === null) {
+    const settled = await settleLeft(stateDir, conflict);
+    const text = settled.length === 0 ? "nothing was left" : `settled: ${settled.join(", ")}`;
+    return printResult({ ok: true, text }, { json });
+  }
+  if (action === "settle") {
+    console.error("relais return settle FOLDER|all: name one of those in: relais return conflicts");
+    return EXIT.usage;
+  }
   if (conflict !== null || (dryRun && action === "go")) {
     console.error("That goes with nothing else. See: relais return --help");
     return EXIT.usage;
   }
   if (action === "go") return printResult(await client.returning({ action }), { json });
+  if (action === "conflicts") return await listConflicts(client, { json, stateDir });
   const result = await client.returning({ action: "report" });
   const parsed = reportSchema.safeParse(result.report);
   if (!parsed.success) return printResult(result, { json });
   const report = parsed.data;
-  if (json) {
-    const { outcome, decisions, blocked } = report;
-    const shown = action === "conflicts"
-      ? {
-        conflicts: outcome?.conflicts ?? null,
-        count: outcome?.conflictCount ?? null,
-        decisions,
-        blocked,
-        trouble: report.trouble,
-      }
-      : report;
-    console.log(JSON.stringify(shown));
-  } else console.log((action === "conflicts" ? conflictLines : reportLines)(report).join("\n"));
+  console.log(json ? JSON.stringify(report) : reportLines(report).join("\n"));
   return report.trouble === null ? EXIT.ok : EXIT.failed;
+}
+
+/** Those that are open, of the database, and what is left of files and rows here, with or without a daemon. */
+async function listConflicts(
+  client: ControlClient,
+  { json, stateDir }: { readonly json: boolean; readonly stateDir: string },
+): Promise<number> {
+  const { report, why, status } = await askReport(client);
+  const left = await leftBehind(stateDir);
+  if (json) {
+    console.log(JSON.stringify({
+      conflicts: report?.outcome?.conflicts ?? null,
+      count: report?.outcome?.conflictCount ?? null,
+      decisions: report?.decisions ?? {},
+      blocked: report?.blocked ?? null,
+      trouble: report === null ? why : report.trouble,
+      left: left.folders,
+      leftNotShown: left.more,
+    }));
+    return status;
+  }
+  console.log((report === null ? [why] : conflictLines(report)).join("\n"));
+  console.log((left.folders.length === 0 ? [NOTHING_LEFT] : leftLines(left)).join("\n"));
+  return status;
+}
+
+const NOTHING_LEFT = "no conflict of files, and nothing that did not travel, is left on this host";
+
+/** What the daemon knows; without it, or where no database goes back, why not. */
+async function askReport(
+  client: ControlClient,
+): Promise<{ readonly report: Report | null; readonly why: string; readonly status: number }> {
+  try {
+    const result = await client.returning({ action: "report" });
+    const parsed = reportSchema.safeParse(result.report);
+    if (!parsed.success) return { report: null, why: result.text, status: EXIT.ok };
+    const status = parsed.data.trouble === null ? EXIT.ok : EXIT.failed;
+    return { report: parsed.data, why: "", status };
+  } catch (error) {
+    if (!(error instanceof ControlError)) throw error;
+    const why = `open conflicts of the database are not known: ${error.message}`;
+    return { report: null, why, status: EXIT.noDaemon };
+  }
 }
 
 /** The dry run for people. */

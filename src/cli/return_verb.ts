@@ -7,6 +7,7 @@
 import { Argument, type Command } from "commander";
 import { RETURN_CHOICES } from "../replication/return/return_types.ts";
 import type { ControlClient } from "./control_client.ts";
+import { stateDirOption } from "./program_options.ts";
 
 /** Gives the verb its arguments. */
 export function addReturnVerb(
@@ -17,12 +18,13 @@ export function addReturnVerb(
   verb
     .addArgument(
       new Argument("[action]", "default: list what would go back")
-        .choices(["conflicts", "decide", "go"]),
+        .choices(["conflicts", "decide", "go", "settle"]),
     )
-    .argument("[conflict]", "decide: the name of a conflict, or all")
+    .argument("[conflict]", "decide: the name of a conflict; settle: of a folder; or all")
     .addArgument(
       new Argument("[choice]", "decide: whose row it shall be").choices(RETURN_CHOICES),
     )
+    .addOption(stateDirOption())
     .option("--dry-run", "list what would go back to the master; change nothing")
     .option("--json", "print as JSON")
     .action((action, conflict, choice, options) =>
@@ -33,6 +35,7 @@ export function addReturnVerb(
           choice: choice ?? null,
           dryRun: !!options.dryRun,
           json: !!options.json,
+          stateDir: options.stateDir,
         })
       )
     );

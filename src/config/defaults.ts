@@ -153,6 +153,8 @@ export const HOOKS_DEFAULTS = {
   deadlineS: 10,
   /** The agents' relog asks agentd about each agent in turn, right after agentd has started. */
   agentsRelogDeadlineS: 60,
+  /** Nobody waits for it: longer than a mail server or a name server that does not answer takes. */
+  alertDeadlineS: 30,
 } as const;
 
 /** `[replication.ssh]`. */

@@ -1,5 +1,6 @@
 /**
- * `[hooks]`: programs of the operator's that run before and after a takeover or a hand-back.
+ * `[hooks]`: programs of the operator's that run before and after a takeover or a hand-back, and that are
+ * told of alerts.
  *
  * @module
  */
@@ -8,8 +9,8 @@ import { HOOKS_DEFAULTS, LIMITS } from "./defaults.ts";
 import { readTable } from "./fields.ts";
 import { asText, type IssueList } from "./issues.ts";
 import type { ProductPreset } from "./presets.ts";
-import { HOOK_SHAPE, HOOKS_SHAPE } from "./schema.ts";
-import type { HookConfig, HookMoment, HooksConfig } from "./types.ts";
+import { ALERT_HOOK_SHAPE, HOOK_SHAPE, HOOKS_SHAPE } from "./schema.ts";
+import type { AlertHookConfig, HookConfig, HookMoment, HooksConfig } from "./types.ts";
 
 /** The key of each moment in the file; also `RELAIS_HOOK` and the name in history and alerts. */
 export const HOOK_KEYS = {
@@ -18,6 +19,9 @@ export const HOOK_KEYS = {
   beforeHandback: "before_handback",
   afterHandback: "after_handback",
 } as const satisfies Record<HookMoment, keyof typeof HOOKS_SHAPE>;
+
+/** The key of the hooks that are told of alerts. */
+export const ALERT_HOOK_KEY = "on_alert" satisfies keyof typeof HOOKS_SHAPE;
 
 /** What `[hooks]` says. */
 export interface HooksSection {
@@ -48,7 +52,14 @@ export function readHooks(
   }];
   const read = (moment: HookMoment): readonly HookConfig[] => {
     const key = HOOK_KEYS[moment];
-    return readList(typed[key], `hooks.${key}`, issues);
+    const path = `hooks.${key}`;
+    return readList(typed[key], path, issues).map((entry, index) => {
+      const { command, deadline_s } = readTable(HOOK_SHAPE, entry, `${path}[${index}]`, issues);
+      return {
+        command: command ?? [],
+        deadlineMs: 1000 * (deadline_s ?? HOOKS_DEFAULTS.deadlineS),
+      };
+    });
   };
   return {
     hooks: {
@@ -56,25 +67,38 @@ export function readHooks(
       afterTakeover: [...relog, ...read("afterTakeover")],
       beforeHandback: read("beforeHandback"),
       afterHandback: read("afterHandback"),
+      onAlert: readAlertHooks(typed[ALERT_HOOK_KEY], issues),
     },
     units: preset !== null && asked.includes("dhcp") ? [preset.dhcpUnit] : [],
   };
 }
 
-function readList(section: unknown, path: string, issues: IssueList): readonly HookConfig[] {
-  if (section === undefined) return [];
-  if (!Array.isArray(section) || section.length > LIMITS.hooks) {
-    const rule = `must be a list of at most ${LIMITS.hooks} tables such as ` +
-      '{ command = ["/usr/local/sbin/announce", "up"], deadline_s = 10 }';
-    const got = Array.isArray(section) ? asText(`${section.length} entries`) : section;
-    issues.add(path, rule, got);
-    return [];
-  }
-  return section.map((entry: unknown, index) => {
-    const typed = readTable(HOOK_SHAPE, entry, `${path}[${index}]`, issues);
+function readAlertHooks(section: unknown, issues: IssueList): readonly AlertHookConfig[] {
+  const path = `hooks.${ALERT_HOOK_KEY}`;
+  const read = readList(section, path, issues).map((entry, index): AlertHookConfig => {
+    const typed = readTable(ALERT_HOOK_SHAPE, entry, `${path}[${index}]`, issues);
     return {
       command: typed.command ?? [],
-      deadlineMs: 1000 * (typed.deadline_s ?? HOOKS_DEFAULTS.deadlineS),
+      deadlineMs: 1000 * (typed.deadline_s ?? HOOKS_DEFAULTS.alertDeadlineS),
+      input: typed.input ?? "text",
     };
   });
+  // What was told already is remembered by command: two of the same would share it.
+  const commands = read.map(({ command }) => JSON.stringify(command));
+  for (const [index, command] of commands.entries()) {
+    if (command === "[]" || commands.indexOf(command) === index) continue;
+    issues.add(`${path}[${index}].command`, "must not be listed twice", read[index]?.command);
+  }
+  return read;
+}
+
+/** The entries of one list of hooks, not yet looked at. */
+function readList(section: unknown, path: string, issues: IssueList): readonly unknown[] {
+  if (section === undefined) return [];
+  if (Array.isArray(section) && section.length <= LIMITS.hooks) return section;
+  const rule = `must be a list of at most ${LIMITS.hooks} tables such as ` +
+    '{ command = ["/usr/local/sbin/announce", "up"], deadline_s = 10 }';
+  const got = Array.isArray(section) ? asText(`${section.length} entries`) : section;
+  issues.add(path, rule, got);
+  return [];
 }

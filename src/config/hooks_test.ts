@@ -22,7 +22,13 @@ function refused(text: string, rule: RegExp, preset?: string): void {
 }
 
 Deno.test("parseConfig() has no hooks unless the file names some", () => {
-  const none = { beforeTakeover: [], afterTakeover: [], beforeHandback: [], afterHandback: [] };
+  const none = {
+    beforeTakeover: [],
+    afterTakeover: [],
+    beforeHandback: [],
+    afterHandback: [],
+    onAlert: [],
+  };
   assert.deepEqual(parseConfig(file("")).hooks, none);
   assert.deepEqual(parseConfig(file("", "xivo")).hooks, none);
   assert.deepEqual(hooks("before_takeover = []"), none);
@@ -69,6 +75,31 @@ Deno.test("parseConfig() refuses what is no hook, at its place", () => {
   refused(one('{ command = ["a"], shell = true }'), /\[0\]\.shell: is not a key of this table/);
   refused(one('{ command = ["a"], deadline_s = 0 }'), /\[0\]\.deadline_s: .* from 1 to 600/);
   refused(one('{ command = ["a"], deadline_s = 601 }'), /\[0\]\.deadline_s: .* from 1 to 600/);
+});
+
+Deno.test("hooks.on_alert: programs that get sentences or JSON, each of them once", () => {
+  const { onAlert } = hooks(`on_alert = [
+    { command = ["mail", "-s", "relais", "root"] },
+    { command = ["/usr/local/sbin/webhook"], input = "json", deadline_s = 8 },
+  ]`);
+  assert.deepEqual(onAlert, [
+    { command: ["mail", "-s", "relais", "root"], deadlineMs: 30_000, input: "text" },
+    { command: ["/usr/local/sbin/webhook"], deadlineMs: 8000, input: "json" },
+  ]);
+  const one = (text: string): string => `[hooks]\non_alert = [${text}]`;
+  refused('[hooks]\non_alert = ["mail"]', /^hooks\.on_alert\[0\]: must be a table \(got "mail"\)$/);
+  refused(
+    one('{ command = ["a"] },'.repeat(17)),
+    /^hooks\.on_alert: must be a list of at most 16 /,
+  );
+  refused(one('{ command = ["a"], input = "xml" }'), /\[0\]\.input: must be one of "text", "json"/);
+  refused(one('{ command = ["a"], deadline_s = 601 }'), /\[0\]\.deadline_s: .* from 1 to 600/);
+  refused(
+    one('{ command = ["a"] }, { command = ["a"], input = "json" }'),
+    /^hooks\.on_alert\[1\]\.command: must not be listed twice/,
+  );
+  const moves = "[hooks]\nafter_takeover = [{ command = ['a'], input = 'json' }]";
+  refused(moves, /after_takeover\[0\]\.input: is not a key of this table/);
 });
 
 Deno.test("hooks.presets: the agents' relog comes first after a takeover, with the product's program", () => {

@@ -148,12 +148,19 @@ export const HOOKS_SHAPE = {
   after_takeover: anyValue,
   before_handback: anyValue,
   after_handback: anyValue,
+  on_alert: anyValue,
 } as const;
 
 /** One entry of a list of `[hooks]`. */
 export const HOOK_SHAPE = {
   command: argumentList({ absolute: false, max: LIMITS.arguments }),
   deadline_s: integer(BOUNDS.hookDeadlineS).optional(),
+} as const;
+
+/** One entry of `hooks.on_alert`. */
+export const ALERT_HOOK_SHAPE = {
+  ...HOOK_SHAPE,
+  input: word(["text", "json"]).optional(),
 } as const;
 
 /** `[replication]`. */

@@ -118,8 +118,16 @@ export interface HookConfig {
 /** When a hook runs: around `take` on the node that takes, around `hand-over` on the node that gives. */
 export type HookMoment = "beforeTakeover" | "afterTakeover" | "beforeHandback" | "afterHandback";
 
+/** One program of the operator's that is told of alerts. */
+export interface AlertHookConfig extends HookConfig {
+  /** What it gets on standard input: sentences for people, or a JSON document. */
+  readonly input: "text" | "json";
+}
+
 /** `[hooks]`: run one after the other, in this order; those of the presets come first. */
-export type HooksConfig = Readonly<Record<HookMoment, readonly HookConfig[]>>;
+export type HooksConfig = Readonly<Record<HookMoment, readonly HookConfig[]>> & {
+  readonly onAlert: readonly AlertHookConfig[];
+};
 
 /** How the hosts reach each other for bulk data (DESIGN section 8). */
 export interface TransportConfig {

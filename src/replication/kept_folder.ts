@@ -14,6 +14,11 @@ import { writeFileAtomically } from "./durable_file.ts";
 export const KEPT_DAYS = 90;
 const SAVE_DEADLINE_MS = 60_000;
 
+/** Where all of them are. */
+export function keptRoot(stateDir: string): string {
+  return join(stateDir, "kept");
+}
+
 /** One folder; it is made on disk with the first thing that is put into it. */
 export class KeptFolder {
   readonly directory: string;
@@ -23,7 +28,7 @@ export class KeptFolder {
 
   /** @param what a word for the name, e.g. `returned` */
   constructor(stateDir: string, what: string, wallMs: number) {
-    this.#root = join(stateDir, "kept");
+    this.#root = keptRoot(stateDir);
     this.#wallMs = wallMs;
     const stamp = new Date(wallMs).toISOString().replaceAll(/[:.]/g, "-");
     this.directory = join(this.#root, `${stamp}-${what}`);

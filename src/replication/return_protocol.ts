@@ -89,6 +89,6 @@ export function sentenceOf(detail: PutResult["detail"]): string {
     (kept === "" ? "" : ` (what they replaced is kept on the master in ${kept})`) +
     (conflicts === 0
       ? ""
-      : `; ${conflicts} conflicts, listed there in conflicts.json: ${named.join("; ")}` +
+      : `; ${conflicts} conflicts (on the master: relais return conflicts): ${named.join("; ")}` +
         (more > 0 ? ` and ${more} more` : ""));
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { lchown } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { leftBehind } from "./left_behind.ts";
 import { Pair } from "./peer_fixture.ts";
 import { run } from "../os/process.ts";
 
@@ -97,6 +98,8 @@ Deno.test("Replicator.files.sendBack() merges against what both had: gained, cha
     assert.deepEqual(aside, { "d/1/greet.wav": "hello", "odd/-name with\nline feed é": "odd" });
     const [conflict] = JSON.parse(await Deno.readTextFile(join(kept, "conflicts.json")));
     assert.equal(conflict.path, join(here, "d/1/INBOX/msg0001"));
+    const { folders: [left] } = await leftBehind(dirname(dirname(kept)));
+    assert.deepEqual([left?.kind, left?.files[0]?.path], ["files-conflict", conflict.path]);
     assert.match(pair.gateLog(), /note 3 files brought back, 1 deleted/);
     // Once more: nothing is gained since, nothing is done.
     const again = await replicator.files.sendBack({ signal, epoch: 2 });

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { HOOK_KEYS } from "../config/hooks_section.ts";
+import { ALERT_HOOK_KEY, HOOK_KEYS } from "../config/hooks_section.ts";
 import type { HookConfig, HookMoment, HooksConfig, LocalConfig } from "../config/types.ts";
 import type { StepName } from "../core/goals.ts";
 import type { GoalName, StateName } from "../core/types.ts";
@@ -18,7 +18,7 @@ import { findProgram, whyNotTrusted } from "../os/program.ts";
 const MARGIN_MS = 2000;
 /** Of what a hook says on standard error this much of the first line is kept. */
 const SAID_MAX = 300;
-/** Of the reason of a move this much is handed to a hook. */
+/** Of the reason of a move, and of an alert, this much is handed to a hook in its environment. */
 const REASON_MAX = 2000;
 
 /** The moment of each step that runs hooks. */
@@ -37,11 +37,8 @@ const STATES = {
   afterHandback: "standby",
 } as const satisfies Record<HookMoment, StateName>;
 
-/** How one hook ended. */
-export interface HookReport {
-  readonly moment: HookMoment;
-  /** As configured. */
-  readonly command: readonly string[];
+/** How one program of the operator's ended. */
+export interface HookEnd {
   /** Exit status; null: it did not run, or it was killed. */
   readonly code: number | null;
   readonly tookMs: number;
@@ -49,6 +46,13 @@ export interface HookReport {
   readonly said: string;
   /** Null: exit status 0. Else what went wrong, in words. */
   readonly failure: string | null;
+}
+
+/** How one hook ended. */
+export interface HookReport extends HookEnd {
+  readonly moment: HookMoment;
+  /** As configured. */
+  readonly command: readonly string[];
 }
 
 /** What led to a move, for the environment of its hooks. */
@@ -81,16 +85,20 @@ export function hookMoment(step: StepName): HookMoment | null {
 
 /** Sentences for the hooks whose program is not there, or may not be run as root. */
 export function hookFaults(hooks: HooksConfig, path: string | undefined): string[] {
-  return (Object.keys(HOOK_KEYS) as HookMoment[]).flatMap((moment) =>
-    hooks[moment].flatMap(({ command }) => {
+  const faults = (key: string, list: readonly HookConfig[]): string[] =>
+    list.flatMap(({ command }) => {
       try {
         trustedProgram(command, path);
         return [];
       } catch (error) {
-        return [`the hook ${HOOK_KEYS[moment]}: ${messageOf(error)}`];
+        return [`the hook ${key}: ${messageOf(error)}`];
       }
-    })
-  );
+    });
+  const moments = Object.keys(HOOK_KEYS) as HookMoment[];
+  return [
+    ...moments.flatMap((moment) => faults(HOOK_KEYS[moment], hooks[moment])),
+    ...faults(ALERT_HOOK_KEY, hooks.onAlert),
+  ];
 }
 
 /** How long the hooks of a moment may take together, in milliseconds: the deadline of their step. */
@@ -114,21 +122,45 @@ export async function runHooks(moment: HookMoment, options: RunHooksOptions): Pr
 
 async function runHook(
   moment: HookMoment,
-  { command, deadlineMs }: HookConfig,
+  hook: HookConfig,
   options: RunHooksOptions,
 ): Promise<HookReport> {
   const { clock, path, signal } = options;
+  const env = hookEnvironment(moment, options);
+  const end = await runHookProgram(hook, { clock, path, signal, env });
+  return { moment, command: hook.command, ...end };
+}
+
+/** What {@linkcode runHookProgram} needs. */
+export interface HookProgramOptions {
+  readonly clock: Clock;
+  /** `PATH`, for looking up the program. */
+  readonly path: string | undefined;
+  /** Aborting kills it. */
+  readonly signal: AbortSignal;
+  /** All that it finds in its environment. */
+  readonly env: Readonly<Record<string, string>>;
+  /** What it can read; default: nothing. */
+  readonly stdin?: string;
+}
+
+/** Runs one program of the operator's until it ends or its deadline kills it with all that it started. Never rejects. */
+export async function runHookProgram(
+  { command, deadlineMs }: HookConfig,
+  { clock, path, signal, env, stdin }: HookProgramOptions,
+): Promise<HookEnd> {
   const started = clock.nowMs();
-  const ended = (end: Pick<HookReport, "code" | "said" | "failure">): HookReport => {
-    return { moment, command, tookMs: clock.nowMs() - started, ...end };
+  const ended = (end: Omit<HookEnd, "tookMs">): HookEnd => {
+    return { tookMs: clock.nowMs() - started, ...end };
   };
   try {
     const result = await run([trustedProgram(command, path), ...command.slice(1)], {
       deadlineMs,
       signal,
-      env: hookEnvironment(moment, options),
+      env,
       clearEnv: true,
       ownGroup: true,
+      ...(stdin === undefined ? {} : { stdin }),
     });
     return ended(outcome(result));
   } catch (error) {
@@ -150,35 +182,61 @@ function trustedProgram([name = ""]: readonly string[], path: string | undefined
   throw new Error(`Cannot run ${file} as root as ${why}: chown root and chmod go-w`);
 }
 
-function outcome({ code, stderr }: RunResult): Pick<HookReport, "code" | "said" | "failure"> {
+function outcome({ code, stderr }: RunResult): Omit<HookEnd, "tookMs"> {
   const first = stderr.split("\n").find((line) => line.trim() !== "") ?? "";
   const said = first.replaceAll(/\p{Cc}/gu, " ").trim().slice(0, SAID_MAX);
   return { code, said, failure: code === 0 ? null : `it exited with ${code}` };
 }
 
-/** All that a hook finds in its environment: nothing of relais' own (no `NOTIFY_SOCKET`). */
+/** All that the hook of a move finds in its environment: nothing of relais' own (no `NOTIFY_SOCKET`). */
 export function hookEnvironment(
   moment: HookMoment,
   { config, path, occasion }: Pick<RunHooksOptions, "config" | "path" | "occasion">,
 ): Record<string, string> {
   return {
-    PATH: path ?? "/usr/sbin:/usr/bin:/sbin:/bin",
-    LANG: "C.UTF-8",
-    RELAIS_HOOK: HOOK_KEYS[moment],
-    RELAIS_CLUSTER: config.cluster.name,
-    RELAIS_ROLE: config.role,
+    ...commonEnvironment({ path, key: HOOK_KEYS[moment], config }),
     RELAIS_STATE: STATES[moment],
     RELAIS_EPOCH: String(occasion.epoch),
     RELAIS_GOAL: occasion.goal,
     RELAIS_RULE: occasion.rule,
-    RELAIS_REASON: occasion.reason.replaceAll(/\p{Cc}/gu, " ").slice(0, REASON_MAX),
+    RELAIS_REASON: environmentText(occasion.reason),
   };
+}
+
+/** What every hook finds in its environment. */
+export function commonEnvironment({ path, key, config }: {
+  readonly path: string | undefined;
+  /** Of `[hooks]`: why it runs. */
+  readonly key: string;
+  readonly config: Pick<LocalConfig, "role" | "cluster">;
+}): Record<string, string> {
+  return {
+    PATH: path ?? "/usr/sbin:/usr/bin:/sbin:/bin",
+    LANG: "C.UTF-8",
+    RELAIS_HOOK: key,
+    RELAIS_CLUSTER: config.cluster.name,
+    RELAIS_ROLE: config.role,
+  };
+}
+
+/** A sentence as one bounded line: an environment variable. */
+export function environmentText(sentence: string): string {
+  return sentence.replaceAll(/\p{Cc}/gu, " ").slice(0, REASON_MAX);
 }
 
 /** One sentence for history, log and alerts. */
 export function hookSentence({ moment, command, failure, tookMs, said }: HookReport): string {
-  const words = command.join(" ").slice(0, SAID_MAX);
   const end = failure === null ? "exit status 0" : `failed: ${failure}`;
-  const line = said === "" ? "" : `; it said: ${said}`;
-  return `${HOOK_KEYS[moment]} ${words}: ${end}, after ${(tookMs / 1000).toFixed(1)} s${line}`;
+  const after = `after ${(tookMs / 1000).toFixed(1)} s`;
+  return `${HOOK_KEYS[moment]} ${commandText(command)}: ${end}, ${after}${saidText(said)}`;
+}
+
+/** A hook's command as people read it, shortened. */
+export function commandText(command: readonly string[]): string {
+  return command.join(" ").slice(0, SAID_MAX);
+}
+
+/** What a hook said, as the end of a sentence. */
+export function saidText(said: string): string {
+  return said === "" ? "" : `; it said: ${said}`;
 }

@@ -14,6 +14,7 @@ const NONE: HooksConfig = {
   afterTakeover: [],
   beforeHandback: [],
   afterHandback: [],
+  onAlert: [],
 };
 
 function shell(script: string, deadlineMs = LONG_MS): HookConfig {
@@ -162,7 +163,9 @@ Deno.test("hooksDeadlineMs() leaves each hook its own deadline and the time to b
 
 Deno.test("hookFaults() finds at start what could not be run later", () => {
   const missing = { command: ["relais-no-such-hook", "x"], deadlineMs: LONG_MS };
-  const faults = hookFaults({ ...NONE, afterHandback: [shell("exit 0"), missing] }, PATH);
-  assert.equal(faults.length, 1, faults.join("\n"));
+  const onAlert = [{ ...missing, input: "text" } as const];
+  const faults = hookFaults({ ...NONE, afterHandback: [shell("exit 0"), missing], onAlert }, PATH);
+  assert.equal(faults.length, 2, faults.join("\n"));
+  assert.match(faults[1]!, /^the hook on_alert: Cannot run relais-no-such-hook as it is not/);
   assert.match(faults[0]!, /^the hook after_handback: Cannot run relais-no-such-hook as it is not/);
 });

@@ -13,10 +13,14 @@ import type { StatusDocument } from "../health/types.ts";
 import { messageOf } from "../os/errors.ts";
 import { getLog } from "../os/log.ts";
 import { hasServed, isAdoptable } from "./adoption.ts";
+import { AlertHooks } from "./alert_hooks.ts";
+import { moveText } from "./alert_message.ts";
 import { Alerts } from "./alerts.ts";
 import { CopyCare } from "./copy_care.ts";
 import { noCounters } from "./counters.ts";
 import { createGoalRunner } from "./create_goal_runner.ts";
+import { createVipKeeper } from "./create_vip_keeper.ts";
+import { farewell, FAREWELL_MS } from "./farewell.ts";
 import { GateKeeper } from "./gate_keeper.ts";
 import type { GoalRunner } from "./goal_runner.ts";
 import { hearPeer } from "./hear_peer.ts";
@@ -37,16 +41,14 @@ import { busyWith, mountsAfterReload } from "./reload_node.ts";
 import { Reporter } from "./reporter.ts";
 import { ServicesWatch } from "./services_watch.ts";
 import { isServing } from "./status.ts";
-import { VipKeeper } from "./vip_keeper.ts";
+import type { VipKeeper } from "./vip_keeper.ts";
 
 const log = getLog("node");
-
-/** A leaving node waits this long for its last words to arrive and its addresses to go. */
-const FAREWELL_MS = 2000;
 
 /** See the module. */
 export class Node {
   readonly alerts: Alerts;
+  readonly alertHooks: AlertHooks;
   readonly history: History;
   readonly links: Links;
   readonly keeper: VipKeeper;
@@ -85,11 +87,19 @@ export class Node {
     const onNews = (): void => this.loop.kick();
     this.alerts = former?.alerts ??
       new Alerts({ clock, onNew: (text) => log.warn(text, { event: "alert" }) });
+    this.alertHooks = former?.alertHooks ?? new AlertHooks({ clock, path: options.path });
     this.history = former?.history ??
       this.#ports.history({ stateDir: options.stateDir, onTrouble });
     const knownWitnesses = options.memory.load()?.witnesses ?? [];
     this.links = new Links({ config, clock, knownWitnesses, onNews, ports: this.#ports });
-    this.keeper = this.#makeKeeper({ onTrouble, onNews });
+    this.keeper = createVipKeeper(options, {
+      links: this.links,
+      openLink: this.#ports.vipLink,
+      onTrouble,
+      onRepair: (text) => this.#recorder.note("VIP-REPAIR", text),
+      onLapsed: (lateMs) => this.loop.push({ type: "stalled", stalledMs: lateMs }),
+      onNews,
+    });
     this.#gate = new GateKeeper({ gate: options.gate, onTrouble });
     this.#services = new ServicesWatch({
       config: config.services,
@@ -276,29 +286,6 @@ export class Node {
     this.#finish();
   }
 
-  #makeKeeper({ onTrouble, onNews }: {
-    readonly onTrouble: (text: string) => void;
-    readonly onNews: () => void;
-  }): VipKeeper {
-    const { config, clock, poller, vips, former } = this.#options;
-    return new VipKeeper({
-      formerGarbage: former?.keeper.garbage ?? 0,
-      config,
-      clock,
-      poller,
-      manager: vips,
-      links: this.links,
-      openLink: this.#ports.vipLink,
-      onTrouble,
-      onRepair: (text) => {
-        this.#recorder.note("VIP-REPAIR", text);
-        onTrouble(text);
-      },
-      onLapsed: (lateMs) => this.loop.push({ type: "stalled", stalledMs: lateMs }),
-      onNews,
-    });
-  }
-
   #makeRecorder(): Recorder {
     const { clock, replicator } = this.#options;
     return new Recorder({
@@ -425,6 +412,8 @@ export class Node {
       const { rule, why, detail } = decision;
       this.#occasion = { rule, reason: detail === "" ? why : `${why} (${detail})` };
     }
+    const move = decision === null ? null : moveText(decision);
+    if (move !== null) this.alertHooks.moved(move);
     this.#recorder.decision(result);
     this.#memory.saveServing();
   }
@@ -439,6 +428,14 @@ export class Node {
     this.#idle.pace(now, name === "active" && peerReadySince !== null);
     this.#isolation.pace(result, now);
     this.#copies.pace(now, name);
+    this.alertHooks.pace(now, {
+      config: this.#options.config,
+      alerts: () => this.reporter.alerts,
+      state: name,
+      epoch: result.state.epoch,
+      note: (text) => this.#recorder.note("HOOK", text),
+      raise: (text) => this.alerts.raise(text),
+    });
     this.#options.beat.turn(now);
     this.#options.onTurn(`${name}: ${why}`);
   }
@@ -450,30 +447,23 @@ export class Node {
     this.#options.beat.release();
   }
 
-  /**
-   * The last words go out and the addresses go away before the process does; bounded. Hooks behind a
-   * hand-over end first, and so does a service whose start a shutdown of the host cut off; the loop turns
-   * meanwhile (it decides nothing any more): systemd's watchdog is fed by it.
-   */
   #finish(): void {
     const { clock, replicator, driver } = this.#options;
     this.#ended = true;
     this.#memory.saveServing();
-    if (this.#leavesForRestart) {
-      this.#stopTurning();
-      this.#runner.cancel();
-    }
-    const told = this.#leavesForRestart ? Promise.resolve() : this.#performer.settled();
-    const hooks = this.#leavesForRestart ? Promise.resolve() : this.#runner.finish();
-    hooks.then(() => this.#leavesForRestart ? undefined : driver.seeOff?.()).then(() => {
-      this.#stopTurning();
-      // With the goal the shield goes.
-      const farewell = Promise.all([told, this.#runner.settled()]);
-      return Promise.race([farewell, clock.sleep(FAREWELL_MS)]);
-    }).then(async () => {
-      this.#services.close();
-      this.links.close();
-      await Promise.race([replicator?.stop(), clock.sleep(FAREWELL_MS)]);
+    farewell({
+      clock,
+      forRestart: this.#leavesForRestart,
+      seeOff: () => driver.seeOff?.(),
+      runner: this.#runner,
+      performer: this.#performer,
+      stopTurning: () => this.#stopTurning(),
+      close: () => {
+        this.#services.close();
+        this.links.close();
+      },
+      replicator,
+      alertHooks: this.alertHooks,
     }).catch((error: unknown) => log.error(messageOf(error), { event: "end" }))
       .finally(() => this.#done.resolve());
   }

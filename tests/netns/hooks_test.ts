@@ -31,6 +31,9 @@ const HOOKS = [
   `after_handback = [{ command = ["sleep", "2"] }, { command = ["${HOOK}"] }]`,
 ];
 
+/** What the program of `hooks.on_alert` was told, as JSON documents. */
+const ALERT_LOG = "/var/log/alerts.log";
+
 async function clusterWithHooks(): Promise<Cluster> {
   return await startedCluster({
     config: { ...STEADY, failback: ['mode = "manual"'], hooks: HOOKS },
@@ -164,4 +167,51 @@ Deno.test("a daemon that ends waits for its hooks behind the hand-over; a restar
   );
   await untilServes(cluster, slave, client);
   assert.equal((await noted(slave, 3)).length, 3);
+});
+
+Deno.test("hooks.on_alert: each host tells of the takeover that it sees, the cut-off one when it can", async () => {
+  const online = "/var/lib/online";
+  // As a webhook: it takes nothing while the network is away, and its words are the input.
+  const script = `test -e ${online} || { echo no route to host >&2; exit 7; }; cat >>${ALERT_LOG}`;
+  await using cluster = await startedCluster({
+    config: {
+      ...STEADY,
+      failback: ['mode = "manual"'],
+      hooks: [`on_alert = [{ command = ["sh", "-c", "${script}"], input = "json" }]`],
+    },
+  });
+  const { master, slave } = cluster;
+  await using client = await cluster.observe();
+  await untilServes(cluster, master, client);
+  await slave.host.exec(["touch", online]);
+  await master.host.cable("pull");
+  await untilServes(cluster, slave, client);
+  const news = async ({ host }: RelaisHost): Promise<string[]> => {
+    // The last line may still be written.
+    const text = host.exists(ALERT_LOG) ? await host.readFile(ALERT_LOG) : "";
+    const lines = text.split("\n").slice(0, -1).map((line) => JSON.parse(line));
+    return lines.flatMap((told: { new: { text: string }[] }) => told.new.map(({ text }) => text));
+  };
+  const told = async (host: RelaisHost, pattern: RegExp): Promise<string> =>
+    await poll(async () => (await news(host)).find((text) => pattern.test(text)) ?? null, {
+      deadlineMs: DEADLINE_MS,
+      what: `${pattern} told on the ${host.name}`,
+      instead: async () => (await news(host)).join("; "),
+    });
+  await told(slave, /^standby → taking-over \(S-TAKE\): /);
+  await told(slave, /^taking-over → active /);
+  await master.untilState("isolated", DEADLINE_MS);
+  const status = await master.waitFor(
+    ({ alerts }) => alerts.some((text) => text.startsWith("The hook on_alert sh ")),
+    { deadlineMs: DEADLINE_MS, what: "an alert of the program that fails" },
+  );
+  assert.match(
+    status.alerts.join("\n"),
+    /failed: it exited with 7; it said: no route to host; tried/,
+  );
+  assert.equal(master.host.exists(ALERT_LOG), false);
+  await master.host.exec(["touch", online]);
+  await master.host.cable("plug");
+  await told(master, /^active → isolated /);
+  assert.ok(!(await news(master)).some((text) => text.startsWith("The hook on_alert")));
 });

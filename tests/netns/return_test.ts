@@ -84,6 +84,16 @@ Deno.test("rows of the slave go back, a conflict keeps the service there until i
   const [, folder] = /is in (\S+)/.exec(entry!.why)!;
   assert.match(await slave.host.readFile(`${folder}/conflicts.json`), /^\[/);
   assert.match(await slave.host.readFile(`${folder}/changes.jsonl`), /"passwd":"slave"/);
+  // What did not travel is told until an operator has seen to it, with the daemon and without it.
+  const left = await slave.relais(["return", "conflicts"], DEADLINE_MS);
+  assert.match(left.stdout, /^nothing is to go back from this host$/m);
+  assert.ok(left.stdout.includes(`that did not travel: ${folder}\n`), left.stdout);
+  const onMaster = await master.relais(["return", "conflicts", "--json"], DEADLINE_MS);
+  assert.deepEqual(JSON.parse(onMaster.stdout).left, [], onMaster.stdout + onMaster.stderr);
+  const settled = await slave.relais(["return", "settle", "all"], DEADLINE_MS);
+  assert.equal(settled.code, 0, settled.stdout + settled.stderr);
+  const after = await slave.relais(["return", "conflicts", "--json"], DEADLINE_MS);
+  assert.deepEqual(JSON.parse(after.stdout).left, []);
   const again = await master.relais(["sync", "database"], DEADLINE_MS);
   assert.equal(again.code, 0, again.stdout + again.stderr);
 });
