@@ -10,6 +10,13 @@ import type { Clock } from "../os/clock.ts";
 
 /** The burst, ms after its start. */
 export const BURST_AT_MS = [0, 100, 500, 1000, 2000, 5000, 10_000] as const;
+/**
+ * An announcement that is this late, ms, is not made by a process that went on living: whoever stood still
+ * may have lost the VIP, and its frame would draw the telephones away from the host that has it now.
+ */
+export const LATE_MS = 250;
+/** The loop turns in this time, and says whether the VIP is still held, ms. */
+export const LOOK_MS = 250;
 /** After the burst: one announcement in each of these, ms. */
 export const REFRESH_EVERY_MS = 30_000;
 
@@ -75,11 +82,20 @@ export class Announcer {
       this.#send(vip);
       const elapsedMs = this.#clock.nowMs() - startedAt;
       index = nextAnnouncement(index, elapsedMs);
+      await this.#sleep(announcementAtMs(index) - elapsedMs, signal);
+    }
+  }
+
+  /** Sleeps, and goes on sleeping until this process has been awake for a moment. */
+  async #sleep(ms: number, signal: AbortSignal): Promise<void> {
+    for (let pauseMs = ms; !signal.aborted; pauseMs = LOOK_MS) {
+      const dueAt = this.#clock.nowMs() + pauseMs;
       try {
-        await this.#clock.sleep(announcementAtMs(index) - elapsedMs, signal);
+        await this.#clock.sleep(pauseMs, signal);
       } catch (error) {
         if (!signal.aborted) throw error;
       }
+      if (this.#clock.nowMs() - dueAt < LATE_MS) return;
     }
   }
 }

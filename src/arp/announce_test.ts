@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ManualClock } from "../../tests/support/manual_clock.ts";
-import { announcementAtMs, Announcer, nextAnnouncement } from "./announce.ts";
+import { announcementAtMs, Announcer, LATE_MS, LOOK_MS, nextAnnouncement } from "./announce.ts";
 
 Deno.test("announcementAtMs() is the burst of DESIGN section 6, then every 30 s", () => {
   const first = Array.from({ length: 10 }, (_, index) => announcementAtMs(index));
@@ -71,12 +71,29 @@ Deno.test("Announcer.stop() ends one VIP's announcements for good", async () => 
   announcer.stopAll();
 });
 
-Deno.test("Announcer sends one announcement after a stall, not a heap", async () => {
+Deno.test("Announcer sends one announcement after a stall, not a heap, and not before it was awake", async () => {
   const { clock, sent, announcer } = announcing();
   announcer.start("10.0.0.1");
   await clock.stall(60_000);
-  assert.deepEqual(sent.map(({ atMs }) => atMs), [0, 60_000]);
+  assert.deepEqual(sent.map(({ atMs }) => atMs), [0], "the loop has not looked yet");
   await clock.advance(10_000);
-  assert.deepEqual(sent.map(({ atMs }) => atMs), [0, 60_000, 70_000]);
+  assert.deepEqual(sent.map(({ atMs }) => atMs), [0, 60_000 + LOOK_MS, 70_000]);
+  announcer.stopAll();
+});
+
+Deno.test("Announcer sends nothing of a VIP that was let go when it wakes from a stall", async () => {
+  const { clock, sent, announcer } = announcing();
+  announcer.start("10.0.0.1");
+  await clock.stall(60_000);
+  announcer.stop("10.0.0.1"); // What the loop's first turn does.
+  await clock.advance(60_000);
+  assert.equal(sent.length, 1);
+});
+
+Deno.test("Announcer takes what every busy machine does for no stall", async () => {
+  const { clock, sent, announcer } = announcing();
+  announcer.start("10.0.0.1");
+  await clock.stall(100 + LATE_MS - 1);
+  assert.equal(sent.length, 2);
   announcer.stopAll();
 });

@@ -1,6 +1,7 @@
 /**
- * `relais cleanup`: removes every VIP and route of ours and the shield from this host, and closes the gate.
- * Run when systemd has given up restarting the daemon, and by an operator. Needs no daemon and no peer.
+ * `relais cleanup`: removes every VIP and route of ours and the shield from this host, closes the gate, and
+ * stops the services that a daemon of this boot had. Run when systemd has given up restarting the daemon,
+ * and by an operator. Needs no daemon and no peer. What is done and what is left: docs/design/survive.md.
  *
  * @module
  */
@@ -12,15 +13,18 @@ import { systemClock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
 import { STREAM_APPLICATION } from "../replication/logical/names.ts";
 import { TUNNEL_USER } from "../replication/logical/peer_facts.ts";
+import { isListened } from "../health/control_server.ts";
 import { controlSocket } from "../runtime/paths.ts";
 import { gateFlag, removeGate } from "../services/gate.ts";
 import { Shield } from "../services/shield.ts";
 import { VipManager } from "../vip/manager.ts";
-import { ControlClient } from "./control_client.ts";
+import { type Keeper, keeperOf, readWord, stopServices } from "./cleanup_services.ts";
 import { EXIT } from "./exit_codes.ts";
 import { printResult } from "./report.ts";
 
 const RELEASE_DEADLINE_MS = 10_000;
+/** How often it is looked whether a daemon was started while the services stop. */
+const LOOK_EVERY_MS = 200;
 
 /** What {@linkcode cleanup} is told. */
 export interface CleanupOptions {
@@ -34,30 +38,50 @@ export interface CleanupOptions {
   readonly systemctl?: string;
 }
 
-/** Undoes; refuses while a daemon runs, which would put everything back. */
+/** One thing to undo: says in sentences what it did. */
+type Undo = (
+  config: Config | null,
+  options: CleanupOptions & { readonly keeper: Keeper },
+) => Promise<readonly string[]>;
+
+/**
+ * Undoes; refuses while a daemon lives, which would put everything back. One that is started meanwhile
+ * finds out by itself what is there: the rest is left to it.
+ */
 export async function cleanup(options: CleanupOptions): Promise<number> {
   const { runDir, json } = options;
-  if (await daemonAnswers(runDir)) {
-    const text = "Cannot clean up as relais is running: stop it first (systemctl stop relais)";
+  const socket = controlSocket({ runDir });
+  if (await isListened(socket)) {
+    const text =
+      "Cannot clean up as relais is running: stop it first (systemctl stop relais; if it " +
+      "hangs: systemctl kill -s KILL relais)";
     return printResult({ ok: false, text }, { json });
   }
+  const warn = (text: string): void => console.error(`relais: ${text}`);
+  const keeper = keeperOf(readWord(runDir, warn));
   const config = await loadOrWarn(options.config);
   const undone: string[] = [];
   const failed: string[] = [];
-  // The VIPs first: they are what the other host waits for. What fails keeps nothing else from going.
-  for (const undo of [removeVips, lowerShield, undoGate, letCommitsGo]) {
+  // The VIPs first: they are what the other host waits for. The services last: they take their time, and
+  // must not wait for a database that waits for the slave. What fails keeps nothing else from going.
+  const undoes: readonly Undo[] = [removeVips, lowerShield, undoGate, letCommitsGo, removeServices];
+  for (const undo of undoes) {
     try {
-      undone.push(...await undo(config, options));
+      if (await isListened(socket)) {
+        throw new Error("Cannot go on as relais was started meanwhile: the rest is left to it");
+      }
+      undone.push(...await undo(config, { ...options, keeper }));
     } catch (error) {
       failed.push(messageOf(error));
     }
   }
-  rmSync(`${runDir}/serving.json`, { force: true });
+  // Kept after a failure: who repeats must know whose the services are.
+  if (failed.length === 0) rmSync(`${runDir}/serving.json`, { force: true });
   if (json) console.log(JSON.stringify({ ok: failed.length === 0, undone, failed }));
   else {
     if (undone.length + failed.length === 0) undone.push("Nothing of relais was left here");
     for (const text of undone) console.log(text);
-    for (const text of failed) console.error(text);
+    for (const text of new Set(failed)) console.error(text);
   }
   return failed.length === 0 ? EXIT.ok : EXIT.failed;
 }
@@ -102,28 +126,48 @@ async function letCommitsGo(
 }
 
 /**
- * Closes the gate, or removes it. With VIPs the other host takes over from here: the services that still run
- * here must not come back once they end. Without VIPs nobody takes over, and they are the service.
+ * Closes the gate, or removes it. With VIPs the other host takes over from here: the services of this one
+ * must not come back. Without VIPs nobody takes over, and they are the service; in maintenance the gate is
+ * as the operator left it.
  */
 async function undoGate(
   config: Config | null,
-  { runDir, unitDir, all, systemctl }: CleanupOptions,
+  { runDir, unitDir, all, systemctl, keeper }: CleanupOptions & { readonly keeper: Keeper },
 ): Promise<readonly string[]> {
   const removed = all
     ? await removeGate({ unitDir, ...(systemctl === undefined ? {} : { systemctl }) })
     : [];
-  const hasVips = config?.networks.some((network) => network.vips.length > 0) ?? true;
-  if (all || hasVips) rmSync(gateFlag(runDir), { force: true });
+  if (all || (hasVips(config) && keeper !== "operator")) {
+    rmSync(gateFlag(runDir), { force: true });
+  }
   return removed;
 }
 
-async function daemonAnswers(runDir: string): Promise<boolean> {
+/** Stops what a daemon of this boot started, unless this host is given back (`all`) or an operator has it. */
+async function removeServices(
+  config: Config | null,
+  options: CleanupOptions & { readonly keeper: Keeper },
+): Promise<readonly string[]> {
+  if (options.all || !hasVips(config)) return [];
+  if (options.keeper === "operator") return ["services and gate left alone, as in maintenance"];
+  if (options.keeper === "nobody") return [];
+  const socket = controlSocket(options);
+  const stop = new AbortController();
+  const watch = setInterval(() => {
+    isListened(socket).then((lives) => {
+      if (lives) stop.abort(new Error("Cannot stop the services as relais was started meanwhile"));
+    }, () => {}); // It can't be asked: nobody answers there.
+  }, LOOK_EVERY_MS);
   try {
-    await new ControlClient(controlSocket({ runDir })).status();
-    return true;
-  } catch {
-    return false;
+    return await stopServices({ ...options, config, signal: stop.signal });
+  } finally {
+    clearInterval(watch);
   }
+}
+
+/** An unreadable configuration is taken for one with VIPs: nearly all have. */
+function hasVips(config: Config | null): boolean {
+  return config?.networks.some((network) => network.vips.length > 0) ?? true;
 }
 
 /** Without a usable configuration, what carries our mark is removed all the same. */

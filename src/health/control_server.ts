@@ -61,7 +61,7 @@ export class ControlServer {
   async start(): Promise<void> {
     const { path } = this.#options;
     await Deno.mkdir(dirname(path), { recursive: true, mode: 0o755 });
-    if (await answers(path)) throw new AlreadyRunningError(path);
+    if (await isListened(path)) throw new AlreadyRunningError(path);
     // Made where nobody else can go and moved when its mode is right: no moment in which others can
     // open it, none without a socket, and no "address in use" by a stale one.
     const nursery = await Deno.makeTempDir({ dir: dirname(path), prefix: "." });
@@ -95,7 +95,12 @@ export class ControlServer {
   }
 }
 
-async function answers(path: string): Promise<boolean> {
+/**
+ * A living daemon listens on this socket: the kernel says so at once, also of one that hangs.
+ *
+ * @throws when the socket may not be opened
+ */
+export async function isListened(path: string): Promise<boolean> {
   try {
     const conn = await Deno.connect({ transport: "unix", path });
     conn.close();

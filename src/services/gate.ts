@@ -179,6 +179,16 @@ export async function removeGate(options: {
   return removed;
 }
 
+/** The units below `unitDir` that are behind the gate of this run directory, in a fixed order. */
+export function gatedUnits(
+  options: { readonly unitDir: string; readonly runDir: string },
+): readonly string[] {
+  const condition = conditionOf(dropInText(gateFlag(options.runDir)));
+  return ours(resolve(options.unitDir))
+    .filter(({ text }) => conditionOf(text) === condition)
+    .map(({ unit }) => unit);
+}
+
 async function reloadSystemd(systemctl: string): Promise<void> {
   await runOk([systemctl, "daemon-reload"], { deadlineMs: RELOAD_DEADLINE_MS });
 }

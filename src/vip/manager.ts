@@ -38,6 +38,9 @@ export { DropError, MountError, type Repair, VipLapsedError } from "./outcome.ts
 /** The kernel may drop a VIP this much before its lifetime ends (measured: 2.5 to 3 s of 3 s). */
 const LIFETIME_SLACK_MS = 500;
 
+/** How often `relais cleanup` tries to read a kernel that it can't read (`ip` hangs). */
+const CLEANUP_TRIES = 3;
+
 /** Options of {@linkcode VipManager}. */
 export interface VipManagerOptions {
   readonly networks: readonly NetworkConfig[];
@@ -246,7 +249,15 @@ export class VipManager {
     this.#wanted = false;
     this.#running?.abort(aborted("they are being dropped"));
     return this.#serial(async (signal) => {
-      this.#note(await this.#batch([], { signal }));
+      for (let tries = 1;; tries++) {
+        try {
+          this.#note(await this.#batch([], { signal }));
+          break;
+        } catch (error) {
+          // As often as a removal is tried: nobody comes after us who would do it.
+          if (tries === CLEANUP_TRIES) throw error;
+        }
+      }
       const before = this.#planDrop();
       await this.#removeAll();
       return before.operations.map((op) => {
