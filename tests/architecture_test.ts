@@ -25,6 +25,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   arp: COMMON,
   heartbeat: COMMON,
   services: COMMON,
+  fencing: COMMON,
   replication: COMMON,
   health: COMMON,
   setup: [...COMMON, "vip/iproute.ts", "vip/mark.ts"],
@@ -40,13 +41,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       "services/",
       "replication/",
       "health/",
+      "fencing/",
     ],
     "build_info.ts",
   ],
   // Looks at everything, decides nothing: it may know the parts, not what runs them.
   doctor: [
     ...COMMON,
-    ...["vip/", "arp/", "heartbeat/", "services/", "replication/", "health/"],
+    ...["vip/", "arp/", "heartbeat/", "services/", "replication/", "health/", "fencing/"],
     ...["runtime/preflight.ts", "runtime/paths.ts"],
   ],
   cli: ["*"],

@@ -10,6 +10,8 @@ import { z } from "zod";
 import type { DataSetName, OperatorCommand } from "../core/types.ts";
 import {
   ControlResult,
+  type FenceRequest,
+  FenceResult,
   OfferedHeader,
   type ReceivedResult,
   type RefusedRequest,
@@ -28,6 +30,8 @@ const RELOAD_DEADLINE_MS = 10 * 60_000;
 /** A copy may take hours; the operator can end it at any time. */
 const SYNC_DEADLINE_MS = 24 * 3_600_000;
 /** Every row that goes back is looked at on both hosts. */
+/** The longest `fencing.deadline` twice, as there may be two questions, and a margin. */
+const FENCE_DEADLINE_MS = 11 * 60_000;
 const RETURN_DEADLINE_MS = 10 * 60_000;
 const ANSWER_MAX_BYTES = 4 * 1024 * 1024;
 const POLL_MS = 50;
@@ -84,7 +88,7 @@ export class ControlClient {
   }
 
   /** Gives a command; returns as soon as the daemon has accepted it or not. */
-  command(command: OperatorCommand): Promise<ControlResult> {
+  command(command: Exclude<OperatorCommand, "fence-confirm">): Promise<ControlResult> {
     return this.#post("/command", { command });
   }
 
@@ -124,6 +128,17 @@ export class ControlClient {
       deadlineMs: RETURN_DEADLINE_MS,
     } as const;
     return this.#parse(ReturnResult, await this.#call(call));
+  }
+
+  /** Has the daemon ask the device that switches the peer off; returns when that is over. */
+  async fence(request: FenceRequest): Promise<FenceResult> {
+    const call = {
+      method: "POST",
+      path: "/fence",
+      body: request,
+      deadlineMs: FENCE_DEADLINE_MS,
+    } as const;
+    return this.#parse(FenceResult, await this.#call(call));
   }
 
   /** Tells what was refused without asking. */

@@ -25,6 +25,8 @@ function deps(change: Partial<ControlDeps> = {}): ControlDeps {
       }),
     sync: () => Promise.resolve(yes),
     returning: ({ action }) => Promise.resolve({ ok: action !== "go", text: action }),
+    fence: ({ action }) =>
+      Promise.resolve({ ok: action !== "off", text: action, power: "unknown" as const }),
     receiveBegin: ({ epoch }) => ({ ok: epoch > 2, text: `epoch ${epoch}` }),
     receiveEnd: () => {},
     ...change,

@@ -25,6 +25,7 @@ import {
 } from "./program_options.ts";
 import { addSetupVerbs } from "./program_setup.ts";
 import { addProofVerbs } from "./program_proof.ts";
+import { addFenceVerb } from "./fence_verb.ts";
 import { report } from "./report.ts";
 import { addReturnVerb } from "./return_verb.ts";
 import { version } from "./version.ts";
@@ -85,7 +86,7 @@ export function createProgram(handle: DaemonHandle, choose: (run: Run) => void):
   const client = (options: { readonly runDir: string }): ControlClient =>
     new ControlClient(controlSocket(options));
   addDaemonVerbs(program, handle, choose);
-  addClientVerbs(program, client, choose);
+  addClientVerbs(program, { client, handle }, choose);
   addSetupVerbs(program, handle, choose);
   addLocalVerbs(program, choose);
   addProofVerbs(program, handle, choose);
@@ -135,7 +136,10 @@ function addDaemonVerbs(program: Command, handle: DaemonHandle, choose: (run: Ru
 
 function addClientVerbs(
   program: Command,
-  client: (options: { readonly runDir: string }) => ControlClient,
+  { client, handle }: {
+    readonly client: (options: { readonly runDir: string }) => ControlClient;
+    readonly handle: DaemonHandle;
+  },
   choose: (run: Run) => void,
 ): void {
   verb(program, "status", "show this node, its peer, VIPs, services and data sets")
@@ -199,6 +203,13 @@ function addClientVerbs(
         })
       )
     );
+  addFenceVerb(
+    verb(program, "fence", "the device that switches the other host off: see it, try it, use it")
+      .addOption(runDirOption()),
+    client,
+    choose,
+    handle.abort.signal,
+  );
   addReturnVerb(
     verb(program, "return", "what a hand-back brings: list it, settle conflicts of rows and files")
       .addOption(runDirOption()),

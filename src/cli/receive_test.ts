@@ -84,6 +84,8 @@ class Slave {
       reload: () => Promise.reject(new Error("not asked for here")),
       sync: () => Promise.resolve(yes),
       returning: () => Promise.reject(new Error("not in this test")),
+      fence: ({ action }) =>
+        Promise.resolve({ ok: action !== "off", text: action, power: "unknown" as const }),
       receiveBegin: ({ set }) => {
         this.begun.push(set);
         return this.refusal === null ? yes : { ok: false, text: this.refusal };

@@ -7,6 +7,7 @@
 import type { StatusDocument } from "../health/types.ts";
 import { formatAge } from "../runtime/data_sets.ts";
 import { dataSetText } from "./data_set_text.ts";
+import { fencingSummary } from "./fencing_text.ts";
 
 interface Style {
   good(text: string): string;
@@ -32,6 +33,7 @@ export function formatStatus(
     ...formatServices(document, style),
     ...formatDataSets(document, style),
     ...formatStream(document, style),
+    ...formatFencing(document, style),
     style.dim(row("configuration", formatConfig(document))),
     ...document.alerts.map((text) => row("alert", style.bad(text))),
     ...document.history.slice(-5).map(({ at, rule, why }) =>
@@ -128,6 +130,13 @@ function formatStream({ stream, peer, node }: StatusDocument, style: Style): str
   const why = seen === stream && stream.why !== "" ? `: ${stream.why}` : "";
   const waits = stream.synchronous ? ", commits wait for the slave" : "";
   return [row("stream", (seen.state === "streaming" ? text : style.bad(text)) + why + waits)];
+}
+
+/** No line where nobody is fenced. */
+function formatFencing({ fencing }: StatusDocument, style: Style): string[] {
+  if (fencing === null) return [];
+  const { text, good } = fencingSummary(fencing);
+  return [row("fencing", good === false ? style.bad(text) : text)];
 }
 
 function formatConfig({ node }: StatusDocument): string {

@@ -41,8 +41,14 @@ const UNITS: readonly { readonly key: RegExp; readonly name: string; readonly se
     { key: /^(replication\.\w+)\.max_age_ms$/, name: "$1.max_age", seconds: true },
     { key: /^(services\.(?:start|stop)_deadline)_ms$/, name: "$1_s", seconds: true },
     { key: /^(failback\.(?:when_idle\.)?(?:stable|deadline))_ms$/, name: "$1_s", seconds: true },
+    { key: /^(fencing\.deadline)_ms$/, name: "$1", seconds: true },
     { key: /^(networks\.[^.]+)\.vips$/, name: "$1.vip", seconds: false },
   ];
+
+/** Keys whose values are shown to nobody. */
+const SECRET: readonly RegExp[] = [
+  /^fencing\.(master|slave)\.parameters\..*(pass|secret|token|key)/i,
+];
 
 const SHOWN_CHARS = 200;
 
@@ -94,6 +100,9 @@ function vipWords(vips: readonly string[]): string {
 function changeOf(key: string, before: unknown, after: unknown): ConfigChange {
   const unit = UNITS.find((entry) => entry.key.test(key));
   const name = unit === undefined ? key : key.replace(unit.key, unit.name);
+  if (SECRET.some((pattern) => pattern.test(key))) {
+    return { key: name, text: `${name}: changed (its value is not shown)`, restart: null };
+  }
   const needs = NEEDS_RESTART.find((entry) => entry.key.test(key));
   const show = (value: unknown): string => shown(value, unit?.seconds ?? false);
   const text = isList(before) && isList(after)

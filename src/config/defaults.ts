@@ -103,6 +103,8 @@ export const BOUNDS = {
   maxAgeMs: { min: 10_000, max: 2_592_000_000 },
   /** A check reads all of the database: not more often than each hour. */
   verifyEveryMs: { min: 3_600_000, max: 7_776_000_000 },
+  /** Under a second no power goes off; over five minutes nobody waits for a telephone. */
+  fencingDeadlineMs: { min: 1000, max: 300_000 },
   prefix4: { min: 8, max: 31 },
   prefix6: { min: 16, max: 127 },
 } as const;
@@ -120,6 +122,7 @@ export const LIMITS = {
   tables: 1024,
   arguments: 64,
   hooks: 16,
+  fencingParameters: 64,
   issues: 200,
 } as const;
 
@@ -155,6 +158,16 @@ export const HOOKS_DEFAULTS = {
   agentsRelogDeadlineS: 60,
   /** Nobody waits for it: longer than a mail server or a name server that does not answer takes. */
   alertDeadlineS: 30,
+} as const;
+
+/** `[fencing]` (docs/design/fencing.md has the reasons). */
+export const FENCING_DEFAULTS = {
+  /** Who configures fencing wants a proof, not a wish. */
+  mode: "required",
+  /** A host that comes back into the same partition would switch off the one that serves. */
+  action: "off",
+  /** A BMC needs 2 to 20 s; its first answer after months may need as much again. */
+  deadline: "60s",
 } as const;
 
 /** `[replication.ssh]`. */

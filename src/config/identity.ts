@@ -50,7 +50,7 @@ export function localConfig(config: Config, role: Role): LocalConfig {
 
 /** The part that the decisions depend on. */
 export function coreConfig(local: LocalConfig): CoreConfig {
-  const { heartbeat, failback } = local;
+  const { heartbeat, failback, fencing } = local;
   return {
     role: local.role,
     intervalMs: heartbeat.intervalMs,
@@ -58,6 +58,7 @@ export function coreConfig(local: LocalConfig): CoreConfig {
     deadAfterMs: heartbeat.deadAfterMs,
     unfitAfterMs: heartbeat.unfitAfterMs,
     bootGraceMs: heartbeat.bootGraceMs,
+    fencing: fencing?.mode ?? null,
     failback: {
       mode: failback.mode,
       stableMs: failback.stableMs,

@@ -7,6 +7,7 @@
 import { parse, TomlError } from "smol-toml";
 import { LIMITS } from "./defaults.ts";
 import { readFailback } from "./failback_section.ts";
+import { readFencing, withoutSecrets } from "./fencing_section.ts";
 import { readTable } from "./fields.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import { readHooks } from "./hooks_section.ts";
@@ -38,6 +39,7 @@ export function parseConfig(text: string): Config {
   const services = withExtraUnits(readServices(root.services, preset, issues), units, issues);
   const replication = readReplication(root.replication, preset, issues);
   checkDatabaseRuns(services, replication.database !== null, issues);
+  const fencing = readFencing(root.fencing, issues);
   const meaning = {
     cluster: { name: cluster.name ?? "", preset: presetName },
     networks: readNetworks(root.networks, issues),
@@ -48,7 +50,9 @@ export function parseConfig(text: string): Config {
     replication,
   };
   if (!issues.empty) throw new ConfigError(issues.list());
-  return deepFreeze({ ...meaning, fingerprint: fingerprintOf(meaning) });
+  if (fencing === null) return deepFreeze({ ...meaning, fingerprint: fingerprintOf(meaning) });
+  const fingerprint = fingerprintOf({ ...meaning, fencing: withoutSecrets(fencing) });
+  return deepFreeze({ ...meaning, fencing, fingerprint });
 }
 
 /**

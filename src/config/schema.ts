@@ -15,6 +15,7 @@ import {
   flag,
   integer,
   ipAddress,
+  isPlainPath,
   listOf,
   parseDuration,
   parseSize,
@@ -39,6 +40,7 @@ export const ROOT_SHAPE = {
   failback: anyValue,
   hooks: anyValue,
   replication: anyValue,
+  fencing: anyValue,
 } as const;
 
 /** `[cluster]`. */
@@ -293,4 +295,23 @@ export const VERIFY_SHAPE = {
     const ms = given === "0" ? BOUNDS.verifyEveryMs.min : parseDuration(given) ?? 0;
     return ms >= BOUNDS.verifyEveryMs.min && ms <= BOUNDS.verifyEveryMs.max;
   }, verifyRule).transform((given) => given === "0" ? null : parseDuration(given)).optional(),
+} as const;
+
+/** `[fencing]`. */
+export const FENCING_SHAPE = {
+  mode: word(["required", "best-effort"]).optional(),
+  action: word(["off", "reboot"]).optional(),
+  deadline: duration(BOUNDS.fencingDeadlineMs).optional(),
+  master: anyValue,
+  slave: anyValue,
+} as const;
+
+/** `[fencing.master]` and `[fencing.slave]`: how that host is switched off by the other one. */
+export const FENCING_DEVICE_SHAPE = {
+  agent: text(
+    'must be the name of a program in /usr/sbin such as "fence_ipmilan", or an absolute path',
+    (name) => /^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}$/.test(name) || isPlainPath(name),
+  ),
+  parameters: anyValue,
+  parameters_file: absolutePath().optional(),
 } as const;

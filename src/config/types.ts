@@ -235,6 +235,29 @@ export interface ReplicationConfig {
   readonly verify?: { readonly everyMs: number | null };
 }
 
+/** How one host is switched off: a fence agent (FenceAgentAPI) with its own parameters. */
+export interface FencingDeviceConfig {
+  /** A name in /usr/sbin, or an absolute path. */
+  readonly agent: string;
+  /** As the agent reads them; true is `1`, false is `0`. */
+  readonly parameters: Readonly<Record<string, string>>;
+  /** `key=value` lines that only root can read, for secrets; null: none. */
+  readonly parametersFile: string | null;
+}
+
+/** `[fencing]`: switching the peer off before a takeover that it did not agree to. */
+export interface FencingConfig {
+  /** `required`: without it nothing is mounted; `best-effort`: it is tried, then the takeover goes on. */
+  readonly mode: "required" | "best-effort";
+  readonly action: "off" | "reboot";
+  /** For the whole of it: the action and the look at its result. */
+  readonly deadlineMs: number;
+  /** How the slave switches the master off. */
+  readonly master: FencingDeviceConfig;
+  /** How the master switches the slave off. */
+  readonly slave: FencingDeviceConfig;
+}
+
 /** The whole of `/etc/relais/relais.toml`. */
 export interface Config {
   readonly cluster: { readonly name: string; readonly preset: "xivo" | "wazo" | "none" };
@@ -244,6 +267,8 @@ export interface Config {
   readonly failback: FailbackConfig;
   readonly hooks: HooksConfig;
   readonly replication: ReplicationConfig;
+  /** Absent: the peer is never switched off. */
+  readonly fencing?: FencingConfig;
   /** SHA-256 (hex) of the meaning of the file: equal on both hosts or data is refused. */
   readonly fingerprint: string;
 }

@@ -5,10 +5,11 @@
  * @module
  */
 
-import type { GoalName } from "./types.ts";
+import type { FencingMode, GoalName } from "./types.ts";
 
 /** Every step that a goal may contain. */
 export type StepName =
+  | "fence-peer"
   | "persist-epoch"
   | "check-transport"
   | "drop-vips"
@@ -40,6 +41,8 @@ export interface GoalOptions {
   readonly fetch: boolean;
   /** `hand-over`: this node cannot stay (it stops, or it is ill): go also if data cannot travel. */
   readonly urgent: boolean;
+  /** `take`: switch the peer off before anything else; null or absent: not. */
+  readonly fence?: FencingMode | null;
 }
 
 /** One step of a goal. */
@@ -81,6 +84,7 @@ export function goalSteps(goal: GoalName, options: GoalOptions): readonly StepSp
       ];
     case "take":
       return [
+        ...fencing(options.fence ?? null),
         step("raise-shield", "go-on", "phones that find the VIP before the services wait"),
         step("mount-vips", "fail", "M1, S1: the address first, phones wait for milliseconds only"),
         step("announce", "go-on", "M1, S1: ARP and ND tables of the network; repeated in a burst"),
@@ -155,6 +159,14 @@ export const STEPS_THAT_MAY_FAIL_ALONE: readonly string[] = ["start-services", "
 
 /** Steps of `hand-over` after whose failure the VIPs are gone already: there is no way back to active. */
 export const STEPS_AFTER_LETTING_GO: readonly string[] = ["drop-vips", "tell-yours"];
+
+/** Where nobody may fail it, nothing of the goal happens before the peer is off for certain. */
+function fencing(mode: FencingMode | null): readonly StepSpec[] {
+  if (mode === null) return [];
+  const why =
+    "before anything that a telephone or the data could notice: its silence is proof then";
+  return [step("fence-peer", mode === "required" ? "fail" : "go-on", why)];
+}
 
 /** A step behind the end of its goal. */
 function afterwards(name: StepName, why: string): StepSpec {

@@ -55,6 +55,22 @@ export const INVARIANTS: readonly Invariant[] = [
       !wasGiven(trace),
   },
   {
+    id: "I-FENCE",
+    holds:
+      "where fencing is required, nobody sets out to serve beside a peer that was neither heard " +
+      "nor gave its word, unless it is switched off first or an operator says that it is",
+    isBroken: (trace) => {
+      const { before, seen, config, result: { actions, situation, state } } = trace;
+      if (config.fencing !== "required" || !setsOut(trace) || wasGiven(trace)) return false;
+      const left = before.peerLeftAt !== null ||
+        seen.events.some((event) => event.type === "notice" && event.notice.kind === "leaving");
+      return situation.peer === null && !left && state.peerOffSaidAt === null &&
+        actions.some((action) =>
+          action.type === "start-goal" && action.goal === "take" && action.fence !== "required"
+        );
+    },
+  },
+  {
     id: "I-EPOCH",
     holds: "the epoch never goes back, and each takeover raises it beyond both nodes' epochs",
     isBroken: (trace) => {

@@ -45,17 +45,24 @@ export type PlannedAction =
     readonly goal: GoalName;
     readonly fetch: boolean;
     readonly urgent: boolean;
+    /** The peer did not agree: it is switched off first, where that is configured (`fencing.ts`). */
+    readonly fence: boolean;
   };
 
 /** Plans a goal. */
 export function goal(
   name: GoalName,
-  options: { readonly fetch?: boolean; readonly urgent?: boolean } = {},
+  options: {
+    readonly fetch?: boolean;
+    readonly urgent?: boolean;
+    readonly fence?: boolean;
+  } = {},
 ): PlannedAction {
   return {
     type: "start-goal",
     goal: name,
     fetch: options.fetch ?? false,
     urgent: options.urgent ?? false,
+    fence: options.fence ?? false,
   };
 }

@@ -6,7 +6,7 @@
  */
 
 import { daemonSilentMs, judgePeer, latest, SUSPECT_INTERVALS } from "./detector.ts";
-import type { NodeState } from "./state.ts";
+import { isFencing, type NodeState } from "./state.ts";
 import type {
   CoreConfig,
   LinkEvidence,
@@ -147,7 +147,10 @@ function whyIsolated(
   if (cut.length > 0) return `no carrier on ${cut.join(", ")} and the peer is silent`;
   if (!links.some((link) => link.hasWitness)) return "";
   if (hearsWitness) return "";
-  if (state.peerDiedFirst && (state.name === "active" || state.name === "taking-over")) return "";
+  // Who is about to switch the peer off does not serve yet: in doubt it is the one that is cut off.
+  const holdsOn = state.name === "active" ||
+    (state.name === "taking-over" && !isFencing(state));
+  if (state.peerDiedFirst && holdsOn) return "";
   return "neither the peer nor any witness answers on any network";
 }
 

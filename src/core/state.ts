@@ -16,6 +16,8 @@ export interface GoalState {
   /** The step that failed; null unless `outcome` is `failed`. */
   readonly failedStep: string | null;
   readonly error: string | null;
+  /** It began with switching the peer off, which is not over: nothing is mounted yet. */
+  readonly fencing?: boolean;
 }
 
 /** The whole memory of the core. All times are monotonic milliseconds of this node. */
@@ -72,6 +74,11 @@ export interface NodeState {
   readonly takeovers: readonly number[];
   /** When a hand-over last failed; the next automatic one waits {@linkcode HAND_OVER_RETRY_MS}. */
   readonly handOverFailedAt: number | null;
+  /**
+   * When an operator said that he has switched the peer off by hand; null once it is too old, or the peer was
+   * heard again.
+   */
+  readonly peerOffSaidAt: number | null;
   /** When a self-transition (alert, announce, repair) last fired, by rule id; bounded by the table. */
   readonly lastFired: Readonly<Record<string, number>>;
 }
@@ -81,6 +88,11 @@ export const TAKEOVERS_KEPT = 8;
 
 /** Pause after a failed hand-over: its cause is rarely gone sooner, and each try may stop services. */
 export const HAND_OVER_RETRY_MS = 60_000;
+
+/** It is busy switching its peer off; what comes after that has not begun. */
+export function isFencing({ goal }: Pick<NodeState, "goal">): boolean {
+  return goal !== null && goal.outcome === "running" && goal.fencing === true;
+}
 
 /** The memory of a daemon that has just started, with what it persisted. */
 export function initialState(
@@ -117,6 +129,7 @@ export function initialState(
     peerDiedFirst: false,
     takeovers: [],
     handOverFailedAt: null,
+    peerOffSaidAt: null,
     lastFired: {},
   };
 }

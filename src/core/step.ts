@@ -8,7 +8,8 @@
  * @module
  */
 
-import { type PlannedAction, type Rule } from "./rule.ts";
+import { fenceMode, stillSaidOff } from "./fencing.ts";
+import { type Context, type PlannedAction, type Rule } from "./rule.ts";
 import { assess, SERVING_STATES, type Situation } from "./situation.ts";
 import { type NodeState, TAKEOVERS_KEPT } from "./state.ts";
 import { RULES } from "./transitions.ts";
@@ -56,7 +57,7 @@ export function step(
     if (rule.role !== "both" && rule.role !== config.role) continue;
     if (!rule.from.includes(kept.name) || isResting(rule, kept, now) || !rule.guard(c)) continue;
     const detail = rule.detail?.(c) ?? "";
-    const numbered = numberGoals(rule.actions(c), kept.nextGoalId);
+    const numbered = numberGoals(rule.actions(c), c);
     const changes = { ...(rule.then?.(c) ?? {}), ...startedGoal(numbered.actions, now) };
     const base: NodeState = { ...kept, ...changes, nextGoalId: numbered.nextGoalId };
     const next = rule.to === "stay"
@@ -91,6 +92,10 @@ function absorb(state: NodeState, event: CoreEvent, now: number): NodeState {
           ...state,
           goal: { ...state.goal, outcome: "failed", failedStep: event.step, error: event.error },
         }
+        : state;
+    case "fencing-over":
+      return state.goal?.id === event.goalId
+        ? { ...state, goal: { ...state.goal, fencing: false } }
         : state;
     case "notice":
       return absorbNotice(state, event.notice, now);
@@ -130,6 +135,8 @@ function absorbCommand(
       return { ...state, maintenanceAsked: "on" };
     case "maintenance-off":
       return { ...state, maintenanceAsked: "off" };
+    case "fence-confirm":
+      return { ...state, peerOffSaidAt: now };
     case "stop":
       return { ...state, stopAsked: true };
   }
@@ -161,6 +168,7 @@ function keepLatches(
     switchoverAskedAt: expired(state.switchoverAskedAt),
     failbackAskedAt: expired(state.failbackAskedAt),
     peerLeftAt: back ? null : state.peerLeftAt,
+    peerOffSaidAt: stillSaidOff(state, s, now),
     peerReadySince: since(
       state.peerReadySince,
       alive && peer.state === "standby" && peer.fit && peer.ready &&
@@ -234,11 +242,13 @@ function isResting(rule: Rule, state: NodeState, now: number): boolean {
 
 function numberGoals(
   planned: readonly PlannedAction[],
-  firstId: number,
+  { state, config }: Pick<Context, "state" | "config">,
 ): { actions: Action[]; nextGoalId: number } {
-  let nextGoalId = firstId;
+  let { nextGoalId } = state;
   const actions = planned.map((action): Action =>
-    action.type === "start-goal" ? { ...action, goalId: nextGoalId++ } : action
+    action.type === "start-goal"
+      ? { ...action, fence: fenceMode(action, state, config), goalId: nextGoalId++ }
+      : action
   );
   return { actions, nextGoalId };
 }
@@ -256,6 +266,7 @@ function startedGoal(actions: readonly Action[], now: number): Partial<NodeState
       outcome: "running",
       failedStep: null,
       error: null,
+      fencing: (started.fence ?? null) !== null,
     },
   };
 }

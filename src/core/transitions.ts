@@ -15,6 +15,7 @@ import {
   START_RULES,
 } from "./transitions_rest.ts";
 import { SAFETY_RULES } from "./transitions_safety.ts";
+import { FENCING_RULES } from "./transitions_fencing.ts";
 import { ACTIVE_RULES, HANDING_RULES, TAKING_RULES } from "./transitions_serving.ts";
 
 /** The table. Safety first, then the operator, then what each state is about. */
@@ -24,6 +25,7 @@ export const RULES: readonly Rule[] = [
   ...START_RULES,
   ...REJOINING_RULES,
   ...STANDBY_RULES,
+  ...FENCING_RULES,
   ...TAKING_RULES,
   ...ACTIVE_RULES,
   ...HANDING_RULES,

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { didNotConsent, peerHadTimeToBoot } from "./fencing.ts";
 import {
   bootIsOver,
   daemonHadTimeToStart,
@@ -125,7 +126,7 @@ export const STANDBY_RULES: readonly Rule[] = [
       "the peer is dead, I am not isolated, nobody answers for the VIPs, and I did not just boot",
     guard: (c) => peerIsGone(c) && vipsAreFree(c) && bootIsOver(c),
     to: "taking-over",
-    actions: () => [goal("take")],
+    actions: () => [goal("take", { fence: true })],
     why: "the master is dead: silent on all links, by ICMP and by HTTP, and on its VIPs",
     detail: ({ s }) => `silent for ${Math.round(s.silentMs)} ms`,
   },
@@ -137,7 +138,7 @@ export const STANDBY_RULES: readonly Rule[] = [
       "the peer's host answers echoes, its relais does not (and not because both just boot), and nobody answers for its VIPs",
     guard: (c) => c.s.daemonLost && c.s.hasVips && vipsAreFree(c) && daemonHadTimeToStart(c),
     to: "taking-over",
-    actions: () => [goal("take")],
+    actions: () => [goal("take", { fence: true })],
     why: "the master's host answers, but its relais is gone and nobody answers for the VIPs",
   },
   {
@@ -198,12 +199,14 @@ export const STANDBY_RULES: readonly Rule[] = [
     when:
       "nobody serves: the peer is dead, without its relais, leaving or at rest, and nobody answers for the VIPs",
     guard: (c) =>
-      vipsAreFree(c) && fitOrAlone(c) &&
+      vipsAreFree(c) && fitOrAlone(c) && peerHadTimeToBoot(c) &&
       (peerIsGone(c) || c.s.daemonLost || c.state.peerLeftAt !== null ||
         peerRestsIn(c, ["standby", "failed", "maintenance"]) ||
         (peerIsIdleTooLong(c) && peerRestsIn(c, ["isolated", "rejoining", "starting"]))),
     to: "taking-over",
-    actions: ({ s }) => [goal("take", { fetch: s.peer !== null })],
+    actions: (c) => [
+      goal("take", { fetch: c.s.peer !== null, fence: didNotConsent(c) }),
+    ],
     why: "nobody holds the VIPs and the slave does not serve",
   },
   {
@@ -254,7 +257,7 @@ export const ISOLATED_RULES: readonly Rule[] = [
         peerRestsIn(c, ["standby", "failed", "maintenance"]) ||
         (peerIsIdleTooLong(c) && peerRestsIn(c, ["isolated", "rejoining", "starting"]))),
     to: "taking-over",
-    actions: () => [goal("take")],
+    actions: (c) => [goal("take", { fence: didNotConsent(c) })],
     why:
       "the network is back and nobody has taken over: the VIPs return to the services that still run",
   },
@@ -298,7 +301,7 @@ export const FAILED_RULES: readonly Rule[] = [
       c.now - c.state.since >= LAST_RESORT_AFTER_MS && c.state.goal?.outcome !== "running" &&
       peerIsGone(c) && vipsAreFree(c) && bootIsOver(c),
     to: "taking-over",
-    actions: () => [goal("take")],
+    actions: (c) => [goal("take", { fence: didNotConsent(c) })],
     why: "this node failed, but nobody else is left to serve",
     detail: ({ state }) => state.detail,
   },

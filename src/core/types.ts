@@ -147,6 +147,8 @@ export type CoreEvent =
     /** What happened, to what, and what to do next. */
     readonly error: string;
   }
+  /** The step `fence-peer` of that goal is over, well or, where fencing is best-effort, badly. */
+  | { readonly type: "fencing-over"; readonly goalId: number }
   /** The loop stood still for that long: evidence older than this event is void. */
   | { readonly type: "stalled"; readonly stalledMs: number };
 
@@ -156,8 +158,13 @@ export type OperatorCommand =
   | "failback"
   | "maintenance-on"
   | "maintenance-off"
+  /** "I have switched the peer off by hand": stands for fencing, for a while. */
+  | "fence-confirm"
   /** The daemon is asked to end for good: an orderly leave. */
   | "stop";
+
+/** Whether a takeover that the peer did not agree to may go on where the peer cannot be switched off. */
+export type FencingMode = "required" | "best-effort";
 
 /**
  * What the runtime works on, one at a time; the ordered steps of each are in `goals.ts`.
@@ -201,6 +208,8 @@ export interface CoreConfig {
   readonly unfitAfterMs: number;
   /** A host that booted less than this ago does not take over from a peer it never heard. */
   readonly bootGraceMs: number;
+  /** Null or absent: the peer is never switched off. */
+  readonly fencing?: FencingMode | null;
   readonly failback: {
     readonly mode: "auto" | "manual" | "window";
     readonly stableMs: number;
@@ -224,6 +233,8 @@ export type Action =
     readonly fetch: boolean;
     /** `hand-over`: this node cannot stay; go also if data cannot travel. */
     readonly urgent: boolean;
+    /** `take`: switch the peer off before anything else; null or absent: not. */
+    readonly fence?: FencingMode | null;
   }
   /** Announce the VIPs that we hold again (a second holder was seen). */
   | { readonly type: "announce" }

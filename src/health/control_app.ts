@@ -11,6 +11,7 @@
  * | `POST /reload` | {@linkcode ReloadResult}, when it is over |
  * | `POST /sync` `{"set","allowMassDeletion"?}` | one JSON line per progress, the last line is the {@linkcode ControlResult} |
  * | `POST /return` {@linkcode ReturnRequest} | {@linkcode ControlResult}, with `report` when it was asked for |
+ * | `POST /fence` {@linkcode FenceRequest} | {@linkcode FenceResult}, when the agent has ended |
  * | `POST /receive/begin` {@linkcode OfferedHeader} | {@linkcode ControlResult} |
  * | `POST /receive/end` {@linkcode ReceivedResult} | {@linkcode ControlResult} |
  * | `POST /receive/refused` {@linkcode RefusedRequest} | {@linkcode ControlResult} |
@@ -85,7 +86,7 @@ const Command = z.strictObject({
       "maintenance-on",
       "maintenance-off",
       "stop",
-    ] satisfies OperatorCommand[],
+    ] satisfies Exclude<OperatorCommand, "fence-confirm">[],
   ),
 });
 const Sync = z.strictObject({
@@ -135,6 +136,18 @@ export const ReturnResult = ControlResult.extend({ report: z.looseObject({}).opt
 /** See the schema of the same name. */
 export interface ReturnResult extends Readonly<z.infer<typeof ReturnResult>> {}
 
+/** What an operator asks of the device that switches the peer off. */
+export const FenceRequest = z.strictObject({
+  action: z.enum(["test", "off", "on", "reboot", "confirm"]),
+});
+/** See the schema of the same name. */
+export interface FenceRequest extends Readonly<z.infer<typeof FenceRequest>> {}
+
+/** How it ended, and what is known of the peer's power then. */
+export const FenceResult = ControlResult.extend({ power: z.enum(["on", "off", "unknown"]) });
+/** See the schema of the same name. */
+export interface FenceResult extends Readonly<z.infer<typeof FenceResult>> {}
+
 /** What `relais receive` refused by itself; set null: it was not even a data set. */
 export const RefusedRequest = z.object({
   set: z.enum(DATA_SET_NAMES).nullable(),
@@ -151,7 +164,7 @@ export interface ControlDeps {
   /** Newest last. */
   history(): readonly HistoryEntry[];
   /** Accepts the command or says why not; what follows is seen in the status. */
-  command(command: OperatorCommand): Awaitable<ControlResult>;
+  command(command: Exclude<OperatorCommand, "fence-confirm">): Awaitable<ControlResult>;
   announce(): Awaitable<ControlResult>;
   /** Reads the configuration again and applies what differs, or nothing. */
   reload(): Promise<ReloadResult>;
@@ -167,6 +180,8 @@ export interface ControlDeps {
   ): Promise<ControlResult>;
   /** What the database gained and what is to become of it. `signal` aborts when the operator gives up. */
   returning(request: ReturnRequest, signal: AbortSignal): Promise<ReturnResult>;
+  /** Asks the device that switches the peer off. `signal` aborts when the operator gives up. */
+  fence(request: FenceRequest, signal: AbortSignal): Promise<FenceResult>;
   /** May this data set be taken in? Also asked again while it comes in. */
   receiveBegin(header: OfferedHeader): Awaitable<ControlResult>;
   receiveEnd(result: ReceivedResult): Awaitable<void>;
@@ -191,6 +206,10 @@ export function createControlApp(deps: ControlDeps): Hono {
   app.post(
     "/return",
     (c) => withBody(c, ReturnRequest, (request) => deps.returning(request, c.req.raw.signal)),
+  );
+  app.post(
+    "/fence",
+    (c) => withBody(c, FenceRequest, (request) => deps.fence(request, c.req.raw.signal)),
   );
   app.post(
     "/receive/begin",

@@ -34,6 +34,7 @@ export function renderMetrics(status: StatusDocument): string {
     ...dataSetMetrics(status),
     ...streamMetrics(status),
     ...verificationMetrics(status),
+    ...fencingMetrics(status),
     ...counterMetrics(status),
   ];
   return metrics.map(renderMetric).join("");
@@ -272,6 +273,29 @@ function streamMetrics({ stream }: StatusDocument): Metric[] {
     gauge("stream_synchronous", "1 while commits wait for the slave.", [[{}, stream.synchronous]]),
     counter("stream_reseeds", "New copies that a fault of the stream made necessary.", [
       [{}, stream.reseeds],
+    ]),
+  ];
+}
+
+function fencingMetrics({ fencing }: StatusDocument): Metric[] {
+  if (fencing === null) return [];
+  const { target, agent, mode, checked, last, counters } = fencing;
+  return [
+    gauge("fencing_info", "Always 1; how this host would fence its peer is in the labels.", [
+      [{ target, agent, mode }, 1],
+    ]),
+    gauge("fencing_device_up", "1 if the device answered when it was looked at last.", [
+      [{}, checked?.ok ?? null],
+    ]),
+    gauge("fencing_last_seconds", "How long the last use of the device took.", [
+      [{}, seconds(last?.tookMs ?? null)],
+    ]),
+    counter("fencing", "Times that the peer was switched off, or was not.", [
+      [{ result: "done" }, counters.fenced],
+      [{ result: "failed" }, counters.failed],
+    ]),
+    counter("fencing_checks_failed", "Looks at the device that failed.", [
+      [{}, counters.checksFailed],
     ]),
   ];
 }

@@ -256,6 +256,34 @@ const verification = z.object({
   overdue: z.boolean(),
 });
 
+const fencingOutcome = z.object({
+  action: z.enum(["off", "on", "reboot", "status", "monitor", "metadata"]),
+  ok: z.boolean(),
+  text: sentence,
+  at: wall,
+  tookMs: count,
+});
+
+/** How this host would switch its peer off, and how that went lately. */
+const fencing = z.object({
+  mode: z.enum(["required", "best-effort"]),
+  action: z.enum(["off", "reboot"]),
+  /** The host that is switched off from here. */
+  target: role,
+  agent: z.string().max(1024),
+  deadlineMs: count,
+  /** What the agent does now. */
+  busy: fencingOutcome.shape.action.nullable(),
+  /** The last time that the peer was switched off, on or over, since the daemon started. */
+  last: fencingOutcome.nullable(),
+  /** The last look at whether the device answers; null: none yet. */
+  checked: fencingOutcome.nullable(),
+  /** An operator said that the peer is off: how long that still stands. */
+  confirmedForMs: count.nullable(),
+  /** Since the daemon started. */
+  counters: z.object({ fenced: count, failed: count, checksFailed: count }),
+});
+
 /** Answer of `GET /status` and of `relais status --json`: everything an operator may ask. */
 export const StatusDocument = z.object({
   node,
@@ -278,6 +306,8 @@ export const StatusDocument = z.object({
   }).nullable().default(null),
   /** Null: the copies on this host were never proved. */
   verification: verification.nullable().default(null),
+  /** Null: not configured. */
+  fencing: fencing.nullable().default(null),
   /** What the node works on. */
   goal: z.object({ name: word, step: word, sinceMs: count }).nullable(),
   maintenance: z.boolean(),

@@ -12,6 +12,8 @@ import type { Replicator } from "../replication/replicator.ts";
 import type { ReturnKeeper } from "../replication/return/return_keeper.ts";
 import type { LocalConfig } from "../config/types.ts";
 import { type Clock, systemClock } from "../os/clock.ts";
+import type { Fencer } from "../fencing/fencer.ts";
+import { fenceControl } from "./fence_control.ts";
 import { hearPeer } from "./hear_peer.ts";
 import type { Node } from "./node.ts";
 import { Repeats } from "./repeats.ts";
@@ -24,6 +26,8 @@ export function createControl(options: {
   readonly node: Node;
   readonly config: LocalConfig;
   readonly replicator: Replicator | null;
+  /** Null or absent: fencing is not configured. */
+  readonly fencer?: Fencer | null;
   /** Default: the host's. */
   readonly clock?: Clock;
 }): Omit<ControlDeps, "reload"> {
@@ -73,6 +77,7 @@ export function createControl(options: {
       }
       return await returning(back, request, { epoch: node.loop.state.epoch, signal });
     },
+    fence: (request, signal) => fenceControl(node, options.fencer ?? null, request, signal),
     receiveBegin: (header) => {
       const why = whyRefused(node.loop.state, header, config);
       if (why === null) return { ok: true, text: "welcome" };

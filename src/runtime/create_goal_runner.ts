@@ -21,7 +21,7 @@ import type { VipKeeper } from "./vip_keeper.ts";
 
 type FromNode = Pick<
   NodeOptions,
-  "config" | "clock" | "driver" | "replicator" | "gate" | "shield" | "path"
+  "config" | "clock" | "driver" | "replicator" | "gate" | "shield" | "path" | "fencer"
 >;
 
 /** The parts of a node that its goals need. */
@@ -73,6 +73,13 @@ export function createGoalRunner(parts: GoalRunnerParts): GoalRunner {
           signal,
         }),
       tellYours: (signal) => parts.peerLine.tellYours(signal),
+      fencePeer: async (signal) => {
+        // The core asks for it only where it is configured; the reload builds both from one file.
+        if (parts.fencer == null) {
+          throw new Error("Cannot fence the peer as that is not configured");
+        }
+        return await parts.fencer.fence(signal);
+      },
       runHooks: (moment, goal, signal) =>
         runHooks(moment, {
           config,

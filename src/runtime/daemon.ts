@@ -17,6 +17,7 @@ import { configureLog, flushLog, getLog, type LogLevelName } from "../os/log.ts"
 import { Notifier } from "../os/notify.ts";
 import { Poller } from "../os/poller.ts";
 import { createServiceDriver } from "../services/driver.ts";
+import { Fencer } from "../fencing/fencer.ts";
 import { Gate } from "../services/gate.ts";
 import { Shield } from "../services/shield.ts";
 import { VipManager } from "../vip/manager.ts";
@@ -204,6 +205,7 @@ function createRunning(
   const driver = former !== null && isSame(former.config.services, config.services)
     ? former.driver
     : createServiceDriver(config.services, { adopted });
+  const fencer = createFencer(config, former);
   const holder: { node: Node | null } = { node: null };
   const beat = new BeatClock(clock);
   const replicator = createReplicator({ config, paths, clock: beat, node: () => holder.node });
@@ -229,6 +231,7 @@ function createRunning(
     gate: new Gate({ ...paths, units: config.services.gate ? config.services.units : [] }),
     shield: new Shield({ ports: config.services.shield, clock }),
     replicator,
+    fencer,
     messenger,
     localFaults: missing.filter((text) =>
       text.startsWith("VIPs") || text.startsWith("the services")
@@ -239,7 +242,14 @@ function createRunning(
     former: former?.node ?? null,
   });
   holder.node = node;
-  return { node, config, keys, replicator, messenger, verifier, driver, missing };
+  return { node, config, keys, replicator, messenger, verifier, driver, fencer, missing };
+}
+
+/** What it knows of the device outlives a reload that does not concern it. */
+function createFencer(config: LocalConfig, former: Running | null): Fencer | null {
+  if (config.fencing === undefined) return null;
+  if (former?.fencer != null && isSame(former.config.fencing, config.fencing)) return former.fencer;
+  return new Fencer({ config: config.fencing, role: config.role, clock });
 }
 
 function readKeysIfThere(path: string): readonly Uint8Array[] | null {

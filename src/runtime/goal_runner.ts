@@ -120,6 +120,7 @@ export class GoalRunner {
         this.#options.onEvent({ type: "goal-failed", goalId, step: spec.name, error });
         return;
       }
+      if (spec.name === "fence-peer") this.#options.onEvent({ type: "fencing-over", goalId });
     }
     this.#done(goalId);
   }

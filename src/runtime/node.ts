@@ -22,6 +22,7 @@ import { createGoalRunner } from "./create_goal_runner.ts";
 import { createVipKeeper } from "./create_vip_keeper.ts";
 import { farewell, FAREWELL_MS } from "./farewell.ts";
 import { GateKeeper } from "./gate_keeper.ts";
+import { FenceWatch } from "./fence_watch.ts";
 import type { GoalRunner } from "./goal_runner.ts";
 import { hearPeer } from "./hear_peer.ts";
 import type { History } from "./history.ts";
@@ -65,6 +66,7 @@ export class Node {
   readonly #memory: MemoryKeeper;
   readonly #recorder: Recorder;
   readonly #copies: CopyCare;
+  readonly #fencing: FenceWatch;
   readonly #runner: GoalRunner;
   readonly #performer: Performer;
   readonly #done = Promise.withResolvers<void>();
@@ -118,6 +120,10 @@ export class Node {
     this.#observer = this.#makeObserver();
     this.loop = this.#makeLoop();
     this.reporter = this.#makeReporter();
+    this.#fencing = new FenceWatch({
+      fencer: options.fencer ?? null,
+      tell: (rule, text) => this.#recorder.note(rule, text),
+    });
     this.#copies = new CopyCare({
       config,
       clock,
@@ -436,6 +442,7 @@ export class Node {
       note: (text) => this.#recorder.note("HOOK", text),
       raise: (text) => this.alerts.raise(text),
     });
+    this.#fencing.pace(now);
     this.#options.beat.turn(now);
     this.#options.onTurn(`${name}: ${why}`);
   }

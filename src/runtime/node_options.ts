@@ -5,6 +5,7 @@
  */
 
 import type { LocalConfig } from "../config/types.ts";
+import type { Fencer } from "../fencing/fencer.ts";
 import type { PeerMessenger } from "../heartbeat/notice.ts";
 import type { Clock } from "../os/clock.ts";
 import type { Poller } from "../os/poller.ts";
@@ -36,6 +37,8 @@ export interface NodeOptions {
   readonly gate: Gate;
   readonly shield: Shield;
   readonly replicator: Replicator | null;
+  /** Null or absent: fencing is not configured. */
+  readonly fencer?: Fencer | null;
   /** Null: no cluster key, nothing can be agreed with the peer. */
   readonly messenger: PeerMessenger | null;
   /** Reasons why this host could not serve, found at start (a missing tool). */

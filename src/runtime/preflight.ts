@@ -8,6 +8,8 @@ import { identifyRole, IdentityError } from "../config/load.ts";
 import type { Config } from "../config/types.ts";
 import type { Role } from "../core/types.ts";
 import type { Clock } from "../os/clock.ts";
+import { agentFile } from "../fencing/agent.ts";
+import { messageOf } from "../os/errors.ts";
 import { ToolMissingError } from "../os/process.ts";
 import { findProgram } from "../os/program.ts";
 import { DEBIAN_BIN } from "../replication/database_tools.ts";
@@ -102,7 +104,21 @@ export function missingTools(config: Config, path: string | undefined): readonly
   return [
     ...tools.map((entry) => `${entry.for}: ${new ToolMissingError(entry.tool).message}`),
     ...hookFaults(config.hooks, path),
+    ...fencingFaults(config),
   ];
+}
+
+/** Each host needs the agents of both: the same file is on both, and roles are told apart later. */
+function fencingFaults({ fencing }: Config): string[] {
+  if (fencing === undefined) return [];
+  return [...new Set([fencing.master.agent, fencing.slave.agent])].flatMap((agent) => {
+    try {
+      agentFile(agent);
+      return [];
+    } catch (error) {
+      return [`fencing: ${messageOf(error)}`];
+    }
+  });
 }
 
 function isOnPath(tool: string, path: string | undefined): boolean {

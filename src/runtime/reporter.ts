@@ -6,6 +6,7 @@
 
 import type { LocalConfig } from "../config/types.ts";
 import type { StepResult } from "../core/step.ts";
+import type { Fencer } from "../fencing/fencer.ts";
 import type { HealthBody, StatusDocument } from "../health/types.ts";
 import type { Clock } from "../os/clock.ts";
 import type { Replicator } from "../replication/replicator.ts";
@@ -15,6 +16,7 @@ import type { Alerts } from "./alerts.ts";
 import type { ConfigNews } from "./config_news.ts";
 import { oldCopyText, withAlarm } from "./copy_age.ts";
 import { dataSetStatus, formatAge } from "./data_sets.ts";
+import { fencingAlert, fencingStatus } from "./fencing_status.ts";
 import type { GoalRunner } from "./goal_runner.ts";
 import type { History } from "./history.ts";
 import type { IsolationWatch } from "./isolation_watch.ts";
@@ -44,6 +46,7 @@ export interface ReporterOptions {
   readonly gate: Gate;
   readonly shield: Shield;
   readonly replicator: Replicator | null;
+  readonly fencer?: Fencer | null;
   readonly alerts: Alerts;
   readonly history: History;
   readonly isolation: IsolationWatch;
@@ -86,7 +89,9 @@ export class Reporter {
 
   /** The status document. @throws {Error} before the node has started */
   status(): StatusDocument {
-    const { config, clock, identity, loop, links, keeper } = this.#options;
+    const { config, clock, identity, loop, links, keeper, fencer } = this.#options;
+    const now = clock.nowMs();
+    const wallNow = clock.wallMs();
     return makeStatus({
       config,
       configLoadedAt: this.#options.configNews.loadedAt,
@@ -102,6 +107,7 @@ export class Reporter {
       dataSets: this.#dataSets({ maxAgeMs: 0 }),
       stream: this.stream,
       verification: this.verification({ maxAgeMs: 0 }),
+      fencing: fencingStatus(fencer ?? null, { state: loop.state, now, wallNow }),
       goal: this.#options.runner.current,
       history: this.#options.history.entries,
       alerts: this.alerts,
@@ -111,8 +117,8 @@ export class Reporter {
         arpGarbage: keeper.garbage,
       },
       loop: { lagMs: loop.lagMs, lastTickAgoMs: Math.max(0, loop.ageMs) },
-      now: clock.nowMs(),
-      wallNow: clock.wallMs(),
+      now,
+      wallNow,
     });
   }
 
@@ -142,6 +148,7 @@ export class Reporter {
       gateAlert(gate.state()),
       this.#options.configNews.refusal,
       this.#streamAlert(),
+      fencingAlert(this.#options.fencer ?? null),
     ].filter((text) => text !== null);
     const lasting = [...this.#silentWitnesses(), ...this.#failedCopies(), ...this.#oldCopies()];
     const proof = verificationAlert(this.verification({ maxAgeMs: DATA_SETS_FRESH_MS }));

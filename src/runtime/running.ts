@@ -6,6 +6,7 @@
  */
 
 import type { LocalConfig } from "../config/types.ts";
+import type { Fencer } from "../fencing/fencer.ts";
 import type { MessageVerifier } from "../heartbeat/message.ts";
 import type { PeerMessenger } from "../heartbeat/notice.ts";
 import type { Replicator } from "../replication/replicator.ts";
@@ -19,6 +20,8 @@ export interface Running {
   /** Null: no cluster key. */
   readonly keys: readonly Uint8Array[] | null;
   readonly replicator: Replicator | null;
+  /** Null: fencing is not configured. */
+  readonly fencer: Fencer | null;
   /** Both outlive a reload, as the peer remembers what this process has sent and used. */
   readonly messenger: PeerMessenger | null;
   readonly verifier: MessageVerifier | null;

@@ -43,6 +43,7 @@ export interface StatusInput {
   readonly dataSets: StatusDocument["dataSets"];
   readonly stream: StatusDocument["stream"];
   readonly verification: StatusDocument["verification"];
+  readonly fencing: StatusDocument["fencing"];
   readonly goal: GoalInProgress | null;
   readonly history: readonly HistoryEntry[];
   readonly alerts: readonly string[];
@@ -131,6 +132,7 @@ export function makeStatus(input: StatusInput): StatusDocument {
     dataSets: input.dataSets,
     stream: input.stream,
     verification: input.verification,
+    fencing: input.fencing,
     goal: input.goal === null ? null : {
       name: input.goal.goal,
       step: input.goal.step,

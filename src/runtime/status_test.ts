@@ -59,6 +59,7 @@ function input(
     dataSets: sampleStatus().dataSets,
     stream: null,
     verification: sampleStatus().verification,
+    fencing: sampleStatus().fencing,
     goal: null,
     history: [],
     alerts: [],

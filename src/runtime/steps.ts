@@ -47,6 +47,8 @@ export interface StepDeps {
   readonly askPeer: (signal: AbortSignal) => Promise<void>;
   /** Gives the peer the word that the service is its own; rejects when it did not take it. */
   readonly tellYours: (signal: AbortSignal) => Promise<void>;
+  /** Switches the peer off: what was done, in words. Rejects when that is not certain. */
+  readonly fencePeer: (signal: AbortSignal) => Promise<string>;
   /** Runs the operator's hooks of a moment; rejects only when `signal` aborts. */
   readonly runHooks: (moment: HookMoment, goal: GoalName, signal: AbortSignal) => Promise<void>;
 }
@@ -58,6 +60,9 @@ export function stepDeadlineMs(step: StepName, config: LocalConfig): number {
   const { services } = config;
   const units = Math.max(1, services.units.length);
   switch (step) {
+    case "fence-peer":
+      // The agent has its own deadline, and a look at the power behind it.
+      return (config.fencing?.deadlineMs ?? 0) + 5 * SECOND;
     case "persist-epoch":
     case "announce":
     case "open-gate":
@@ -109,8 +114,12 @@ function returns({ role, replication }: LocalConfig): boolean {
 /** Whether a step has anything to do here: hooks that are not configured leave no trace. */
 export function stepHasWork(
   step: StepName,
-  { hooks, replication, role }: Pick<LocalConfig, "hooks" | "replication" | "role">,
+  { hooks, replication, role, fencing }: Pick<
+    LocalConfig,
+    "hooks" | "replication" | "role" | "fencing"
+  >,
 ): boolean {
+  if (step === "fence-peer") return fencing !== undefined;
   if (step === "ready-database" || step === "return-database") {
     return role === "slave" && replication.database !== null;
   }
@@ -141,6 +150,8 @@ export function createStepPerformer(deps: StepDeps): StepPerformer {
       : `${what}: the services run, nothing is replaced`;
   return async (step, { goal, signal }): Promise<string | void> => {
     switch (step) {
+      case "fence-peer":
+        return await deps.fencePeer(signal);
       case "persist-epoch":
         return deps.persist();
       case "drop-vips":

@@ -70,6 +70,7 @@ async function onPlace(work: (place: Place) => Promise<void>): Promise<void> {
       epoch: () => 1,
       askPeer: async () => {},
       tellYours: async () => {},
+      fencePeer: () => Promise.reject(new Error("fencing is not configured")),
       runHooks: (moment) => Promise.reject(new Error(`no hooks of ${moment} are configured`)),
     });
     const runner = new GoalRunner({

@@ -112,13 +112,21 @@ function event(goalId: fc.Arbitrary<number>): fc.Arbitrary<CoreEvent> {
         "failback" as const,
         "maintenance-on" as const,
         "maintenance-off" as const,
+        "fence-confirm" as const,
       ),
     }),
     fc.record({ type: fc.constant("goal-done" as const), goalId }),
+    fc.record({ type: fc.constant("fencing-over" as const), goalId }),
     fc.record({
       type: fc.constant("goal-failed" as const),
       goalId,
-      step: fc.constantFrom("start-services", "tell-yours", "check-transport", "drop-vips"),
+      step: fc.constantFrom(
+        "start-services",
+        "tell-yours",
+        "check-transport",
+        "drop-vips",
+        "fence-peer",
+      ),
       error: fc.constant("it failed"),
     }),
     fc.record({
@@ -179,8 +187,9 @@ export const anyState: fc.Arbitrary<NodeState> = fc.record({
       name: fc.constantFrom("join" as const, "take" as const, "hand-over" as const),
       startedAt: ago,
       outcome: fc.constantFrom("running" as const, "done" as const, "failed" as const),
-      failedStep: fc.constantFrom("start-services", "tell-yours", "check-transport"),
+      failedStep: fc.constantFrom("start-services", "tell-yours", "check-transport", "fence-peer"),
       error: fc.constant("it failed"),
+      fencing: fc.boolean(),
     }),
     { freq: 5 },
   ),
@@ -206,6 +215,7 @@ export const anyState: fc.Arbitrary<NodeState> = fc.record({
   failbackHeld: rarely,
   peerDiedFirst: fc.boolean(),
   handOverFailedAt: maybe(ago),
+  peerOffSaidAt: maybe(recent),
 }).map((drawn) => ({
   ...initialState(0, { epoch: 0, failbackHeld: false }),
   ...drawn,
@@ -217,9 +227,11 @@ export const anyConfig: fc.Arbitrary<CoreConfig> = fc.record({
   role: fc.constantFrom("master" as const, "slave" as const),
   mode: fc.constantFrom("auto" as const, "auto" as const, "manual" as const, "window" as const),
   idleDeadlineMs: fc.constantFrom(null, 600_000),
-}).map(({ role, mode, idleDeadlineMs }) => ({
+  fencing: fc.constantFrom(null, null, "required" as const, "best-effort" as const),
+}).map(({ role, mode, idleDeadlineMs, fencing }) => ({
   ...CORE_CONFIG,
   role,
+  fencing,
   failback: { ...CORE_CONFIG.failback, mode, idleDeadlineMs },
 }));
 
@@ -257,5 +269,6 @@ export function shiftState(drawn: NodeState, now: number): NodeState {
     networkUnfitSince: at(drawn.networkUnfitSince),
     servicesUnfitSince: at(drawn.servicesUnfitSince),
     handOverFailedAt: at(drawn.handOverFailedAt),
+    peerOffSaidAt: at(drawn.peerOffSaidAt),
   };
 }

@@ -22,6 +22,8 @@ export interface ConfigOptions {
   readonly failback?: readonly string[];
   /** Lines of `[hooks]`; default none. */
   readonly hooks?: readonly string[];
+  /** Lines of `[fencing]` and its tables, with their headers; default none. */
+  readonly fencing?: readonly string[];
   /** Lines of `[services]`; default: the test PBX with a SIP check each 500 ms. */
   readonly services?: readonly string[];
   /** Copy the database; default false. */
@@ -51,6 +53,7 @@ export function relaisToml(options: ConfigOptions = {}): string {
     ["[services]", ...(options.services ?? pbxLines())],
     ["[failback]", ...(options.failback ?? ['mode = "auto"', "stable_s = 2"])],
     ...(options.hooks === undefined ? [] : [["[hooks]", ...options.hooks]]),
+    ...(options.fencing === undefined ? [] : [options.fencing]),
     ...(options.data === false ? [] : dataSections()),
     ...(options.database === true ? [[...databaseLines(), ...(options.databaseMore ?? [])]] : []),
   ];
