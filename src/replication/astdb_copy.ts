@@ -16,7 +16,7 @@ import { isPeerAstdbNewer } from "./astdb_newer.ts";
 import { writeAstdbOrigin } from "./astdb_origin.ts";
 import { keepLocalKeys } from "./astdb_local_keys.ts";
 import { type AstdbSnapshot, MAX_ASTDB_BYTES, readAstdb } from "./astdb_read.ts";
-import { removeIfThere } from "./durable_file.ts";
+import { removeIfThere } from "../os/durable_file.ts";
 import { putSet } from "./put_set.ts";
 import { inspectAstdb } from "./receive_put.ts";
 import type { OnProgress, SetHeader } from "./set_header.ts";
