@@ -9,9 +9,9 @@
 import type { Clock } from "../os/clock.ts";
 
 /** The burst, ms after its start. */
-export const BURST_AT_MS = [0, 100, 500, 1000, 2000, 5000, 10_000] as const;
+const BURST_AT_MS = [0, 100, 500, 1000, 2000, 5000, 10_000] as const;
 /** After the burst: one announcement in each of these, ms. */
-export const REFRESH_EVERY_MS = 30_000;
+const REFRESH_EVERY_MS = 30_000;
 
 const LAST_OF_BURST = BURST_AT_MS.length - 1;
 
