@@ -134,6 +134,12 @@ const STATEMENT = /^(import|export)\b(\s+type\b)?(?:[^;"'=]*?\bfrom)?\s*["']([^"
 /** `import("x")`. */
 const DYNAMIC = /\bimport\(\s*["']([^"']+)["']/g;
 
+/** `import { a, type B as C } from "x"`, `import * as x from "x"`; also `export`. */
+const IMPORTED_NAMES =
+  /^(?:import|export)\s+(?:type\s+)?(?:(\*)[^;"]*|\{([^}]*)\})\s*from\s+"(\.[^"]*)"/gm;
+/** A value that a file exports. */
+const EXPORTED_VALUE = /^export (?:abstract |async )*(?:function\*?|const|let|class) (\w+)/gm;
+
 function readSource(path: string): Source {
   const text = Deno.readTextFileSync(new URL(path, SRC));
   // Whole-line comments only: enough for code that deno fmt wrote, and never eats a string.
@@ -244,6 +250,33 @@ Deno.test("a unit test stands beside what it tests", () => {
       !relative(source).some((to) => !isTest(to) && folder(to) === folder(source.path))
     );
   assert.deepEqual(alone.map(({ path }) => path), []);
+});
+
+Deno.test("every function, constant and class that src exports is imported somewhere", () => {
+  // Types may be exported for the sake of a signature alone. Tests count: they import what they prove.
+  const everywhere = ["src/", "tests/", "packaging/completions/"].flatMap((folder) => {
+    const root = new URL(`../${folder}`, import.meta.url);
+    return [...walk(root)].map((path) => new URL(path, root));
+  });
+  const imported = new Set<string>();
+  for (const file of everywhere) {
+    const text = Deno.readTextFileSync(file);
+    const from = (specifier = ""): string => new URL(specifier, file).href;
+    for (const [, all, list = "", specifier] of text.matchAll(IMPORTED_NAMES)) {
+      const names = all === undefined
+        ? list.split(",").map((one) => one.trim().replace(/^type /, "").split(" ")[0] ?? "")
+        : ["*"];
+      for (const name of names) imported.add(`${from(specifier)} ${name}`);
+    }
+    for (const [, specifier] of text.matchAll(DYNAMIC)) imported.add(`${from(specifier)} *`);
+  }
+  const alone = PRODUCT.flatMap(({ path, code }) => {
+    const file = new URL(path, SRC).href;
+    if (imported.has(`${file} *`)) return [];
+    return [...code.matchAll(EXPORTED_VALUE)].map(([, name = ""]) => name)
+      .filter((name) => !imported.has(`${file} ${name}`)).map((name) => `${path}: ${name}`);
+  });
+  assert.deepEqual(alone, [], "take the word export away, or what nobody uses at all");
 });
 
 Deno.test("file names are snake_case", () => {

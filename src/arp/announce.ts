@@ -18,7 +18,7 @@ export const LATE_MS = 250;
 /** The loop turns in this time, and says whether the VIP is still held, ms. */
 export const LOOK_MS = 250;
 /** After the burst: one announcement in each of these, ms. */
-export const REFRESH_EVERY_MS = 30_000;
+const REFRESH_EVERY_MS = 30_000;
 
 const LAST_OF_BURST = BURST_AT_MS.length - 1;
 

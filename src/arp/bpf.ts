@@ -32,7 +32,7 @@ const RETURN = 0x06;
 const KEEP = 0xffff;
 
 /** Frames that are let through at most compare with this many addresses (jumps have 8 bits). */
-export const MAX_FILTER_ADDRESSES = 200;
+const MAX_FILTER_ADDRESSES = 200;
 
 function load(code: number, k: number): BpfInstruction {
   return { code, jt: 0, jf: 0, k };

@@ -6,7 +6,7 @@
  */
 
 /** How long an answer may take, ms: a host on the same network answers within a few. */
-export const ANSWER_TIME_MS = 25;
+const ANSWER_TIME_MS = 25;
 /** Probes younger than {@linkcode ANSWER_TIME_MS} that are kept in mind. */
 const MAX_PENDING = 64;
 

@@ -16,7 +16,7 @@ import { type AddressProtocol, addressProtocol, type Frame, type Neighbour } fro
 import { type ForeignAnswer, type VipAnswers, VipWatch } from "./watch.ts";
 
 /** Neighbours that are told directly at most. */
-export const MAX_NEIGHBOURS = 64;
+const MAX_NEIGHBOURS = 64;
 /** Frames taken per round, so that a flood can't keep the loop from its other work. */
 const MAX_PER_ROUND = 256;
 

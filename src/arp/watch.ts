@@ -12,7 +12,7 @@ import type { Claim } from "./protocol.ts";
 /** Ethernet addresses of the peer that are kept: a host may answer through several interfaces. */
 const MAX_PEER_MACS = 8;
 /** While a foreign holder keeps speaking for a VIP that we hold, it is reported once in this, ms. */
-export const REPORT_EVERY_MS = 100;
+const REPORT_EVERY_MS = 100;
 
 /** Somebody else speaks for a VIP that we hold. */
 export interface ForeignAnswer {

@@ -23,7 +23,7 @@ import {
 import { HistoryEntry, StatusDocument } from "../health/types.ts";
 
 /** Where the daemon listens unless `--run-dir` says otherwise. */
-export const CONTROL_SOCKET = "/run/relais/control.sock";
+const CONTROL_SOCKET = "/run/relais/control.sock";
 const DEADLINE_MS = 5_000;
 /** A move in progress is waited for, and the start of new services: most of it is the services' time. */
 const RELOAD_DEADLINE_MS = 10 * 60_000;

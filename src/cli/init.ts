@@ -15,7 +15,7 @@ import {
 import { systemClock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
 import { writeAll } from "../os/write_all.ts";
-import { writeFileAtomically } from "../replication/durable_file.ts";
+import { oldName, writeFileAtomically } from "../os/durable_file.ts";
 import { ownAddresses } from "../runtime/preflight.ts";
 import { decide, type Flags } from "../setup/decide.ts";
 import { renderConfig } from "../setup/draft.ts";
@@ -121,8 +121,7 @@ async function whyRefused(
 async function write(path: string, text: string, before: string | null): Promise<void> {
   await Deno.mkdir(dirname(path), { recursive: true, mode: 0o755 });
   if (before !== null) {
-    const stamp = new Date(systemClock.wallMs()).toISOString().replaceAll(/[-:]|\..*/g, "");
-    const beside = `${path}.${stamp}.old`;
+    const beside = oldName(path, systemClock.wallMs());
     await writeFileAtomically(beside, before, 0o644);
     console.log(`${path} -> ${beside}`);
   }

@@ -164,7 +164,7 @@ async function showStatus(client: ControlClient, json: boolean): Promise<number>
 }
 
 /** `streaming, 3 ms and 120 bytes behind`. */
-export function streamSentence(
+function streamSentence(
   seen: { readonly state: string; readonly lagMs: number | null; readonly lagBytes: number | null },
 ): string {
   const lag = seen.lagMs === null
@@ -174,7 +174,7 @@ export function streamSentence(
 }
 
 /** Debian's way for a cluster of Debian's, systemd's for all others. */
-export function restartCommand(dataDirectory: string): string[] {
+function restartCommand(dataDirectory: string): string[] {
   const [, version, cluster] = /^\/var\/lib\/postgresql\/([0-9.]+)\/([^/]+)$/.exec(dataDirectory) ??
     [];
   const unit = version === undefined ? "postgresql.service" : `postgresql@${version}-${cluster}`;

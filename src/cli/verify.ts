@@ -94,7 +94,7 @@ const SIGNS: Readonly<Record<ProofResult, string>> = {
 };
 
 /** One line for each finding, and a last one that sums up; pure. */
-export function formatProof(findings: readonly ProofFinding[], result: string): string {
+function formatProof(findings: readonly ProofFinding[], result: string): string {
   const lines = findings.map(({ set, result, text }) =>
     `${SIGNS[result].padEnd(10)} ${set}: ${text}`
   );

@@ -74,7 +74,7 @@ export class IssueList {
 }
 
 /** Text that {@linkcode IssueList.add} shows as it stands, without quotes. */
-export class AsText {
+class AsText {
   constructor(readonly text: string) {}
 }
 

@@ -12,7 +12,7 @@ import type { StateName } from "./types.ts";
 export const VACANT_DEAD_TIMES = 5;
 
 /** Stopping the services of a large system takes this long at most; two sets of them must not run. */
-export const JOIN_PATIENCE_MS = 120_000;
+const JOIN_PATIENCE_MS = 120_000;
 
 /** Two takeovers closer together than this make the next failback wait longer. */
 export const FLAPPING_WINDOW_MS = 600_000;

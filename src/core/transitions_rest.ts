@@ -28,7 +28,7 @@ import type { Situation } from "./situation.ts";
 export const GOAL_DEADLINE_MS = 600_000;
 
 /** How long a failed node waits before it serves because nobody else is left. */
-export const LAST_RESORT_AFTER_MS = 5000;
+const LAST_RESORT_AFTER_MS = 5000;
 
 /** How long a failed node rests before it tries again by itself. */
 export const FAILED_RETRY_MS = 30_000;

@@ -11,13 +11,13 @@ import type { Situation } from "./situation.ts";
 import type { Role, VipEvidence } from "./types.ts";
 
 /** How long an ill node that nobody can relieve rests between two repairs. */
-export const REPAIR_EVERY_MS = 10_000;
+const REPAIR_EVERY_MS = 10_000;
 
 /**
  * A node whose peer served unseen announces again at most so often; the burst of announcements goes on for
  * longer than that.
  */
-export const OVERTAKE_EVERY_MS = 5000;
+const OVERTAKE_EVERY_MS = 5000;
 
 /** Becoming active. */
 export const TAKING_RULES: readonly Rule[] = [

@@ -41,7 +41,7 @@ async function lookAtDaemon(patient: Patient): Promise<readonly Said[]> {
 }
 
 /** The node's own state and alerts. Pure. */
-export function judgeState(status: StatusDocument): readonly Said[] {
+function judgeState(status: StatusDocument): readonly Said[] {
   const id = "daemon.state";
   const { node, alerts, maintenance, isolated, fit, unfitReasons } = status;
   const text = `${node.role}, ${node.state}: ${node.why}`;
@@ -54,7 +54,7 @@ export function judgeState(status: StatusDocument): readonly Said[] {
 }
 
 /** What it hears of its peer. Pure. */
-export function judgePeer({ peer }: StatusDocument): readonly Said[] {
+function judgePeer({ peer }: StatusDocument): readonly Said[] {
   const id = "daemon.peer";
   const { verdict, report, configMatches, versionMatches } = peer;
   if (verdict !== "alive") return [failure(id, `the peer is ${verdict}`)];

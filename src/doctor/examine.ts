@@ -10,7 +10,7 @@ import { CATALOGUE, type CheckId, GROUPS } from "./catalogue.ts";
 import { type Check, completed, type Finding, type Said, unchecked } from "./finding.ts";
 
 /** Longest time of everything together, in milliseconds. */
-export const EXAMINATION_MS = 30_000;
+const EXAMINATION_MS = 30_000;
 
 /** Most findings of one check that are kept. */
 const MAX_FINDINGS = 50;

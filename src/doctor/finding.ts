@@ -7,7 +7,7 @@
 import { CATALOGUE, type CheckId, type Group } from "./catalogue.ts";
 
 /** From good to bad. A note is nothing to mend. */
-export const SEVERITIES = ["ok", "note", "warning", "failure"] as const;
+const SEVERITIES = ["ok", "note", "warning", "failure"] as const;
 /** See the list of the same name. */
 export type Severity = typeof SEVERITIES[number];
 

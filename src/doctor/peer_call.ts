@@ -45,7 +45,7 @@ export interface PeerFacts {
  *
  * @throws {Error} when there is none that can be understood, with what ssh or the peer said
  */
-export async function callPeer(verb: string, options: CallOptions): Promise<Answer> {
+async function callPeer(verb: string, options: CallOptions): Promise<Answer> {
   const { transport, address, clock, deadlineMs, signal } = options;
   signal.throwIfAborted();
   // ssh takes the first value of an option: none of these connections is shared or kept.
@@ -108,7 +108,7 @@ function isFacts(line: RemoteLine): line is FactsAnswer {
 }
 
 /** In words, with what to do where ssh's message is known. Pure. */
-export function explain(address: string, code: number, said: string): string {
+function explain(address: string, code: number, said: string): string {
   const text = said.replaceAll(/\s+/g, " ").trim().slice(0, 500) || "no message";
   if (code !== 255) return `relais receive on ${address} ended with ${code}: ${refusal(text)}`;
   const hint = /Host key verification failed|No .* host key is known/.test(text)

@@ -7,7 +7,7 @@
 import type { Process } from "./addresses_parse.ts";
 
 /** Programs that move addresses or services between hosts, by process name. */
-export const RIVAL_PROGRAMS: readonly string[] = [
+const RIVAL_PROGRAMS: readonly string[] = [
   "keepalived",
   "ucarp",
   "vrrpd",

@@ -181,7 +181,7 @@ const shield = z.object({
 });
 
 /** How far a copy is. */
-export const CopyProgress = z.object({
+const CopyProgress = z.object({
   /** What it does now, in words. */
   phase: word,
   doneBytes: count,
@@ -195,7 +195,7 @@ export const CopyProgress = z.object({
   remainingMs: count.nullish(),
 });
 /** See the schema of the same name. */
-export type CopyProgress = z.infer<typeof CopyProgress>;
+type CopyProgress = z.infer<typeof CopyProgress>;
 
 const dataSetStatus = z.object({
   set: dataSet,

@@ -17,7 +17,7 @@ import { writeAll } from "../os/write_all.ts";
 import { contentLength, HttpGarbageError, parseHead } from "../os/http_head.ts";
 
 /** Longest answer in bytes, head included. */
-export const ANSWER_MAX_BYTES = 64 * 1024;
+const ANSWER_MAX_BYTES = 64 * 1024;
 
 /** Why a request got no answer. */
 export type HttpFailureKind = "timeout" | "refused" | "closed" | "garbage" | "aborted";

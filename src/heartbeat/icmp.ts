@@ -16,7 +16,7 @@ import { IcmpSocket, type Received } from "./icmp_socket.ts";
 /** Requests that wait for an answer: the oldest is forgotten when there are more. */
 export const MAX_OUTSTANDING = 4096;
 /** An answer later than this is not accepted, ms: longer than the calmest `dead_after_ms`. */
-export const REPLY_DEADLINE_MS = 15_000;
+const REPLY_DEADLINE_MS = 15_000;
 /** Messages taken per round, so that a flood can't keep the loop from its other work. */
 const MAX_PER_ROUND = 256;
 const TOKEN_LENGTH = 8;

@@ -41,9 +41,9 @@ export interface SendOptions {
 }
 
 /** What the peer answers to a message: JSON in the body, whatever the HTTP status is. */
-export const MessageAnswerBody = z.object({ accepted: z.boolean(), text: z.string().max(2000) });
+const MessageAnswerBody = z.object({ accepted: z.boolean(), text: z.string().max(2000) });
 /** See the schema of the same name. */
-export type MessageAnswerBody = z.infer<typeof MessageAnswerBody>;
+type MessageAnswerBody = z.infer<typeof MessageAnswerBody>;
 
 /** What became of a message. */
 export interface SendResult {

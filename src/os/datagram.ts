@@ -26,7 +26,7 @@ const PAYLOAD = CONTROL + CONTROL_SIZE;
 const SCRATCH_SIZE = 2048;
 
 /** The largest datagram that {@linkcode sendMessage} takes, bytes. */
-export const MAX_DATAGRAM = SCRATCH_SIZE - PAYLOAD;
+const MAX_DATAGRAM = SCRATCH_SIZE - PAYLOAD;
 
 /** Off the JavaScript heap (an explicit ArrayBuffer), so the addresses below stay true. */
 let scratch: { readonly bytes: Uint8Array<ArrayBuffer>; readonly base: bigint } | null = null;

@@ -25,7 +25,7 @@ import { RepeatLimiter } from "./log_limit.ts";
 import { type ByteWriter, JournalSink, LineSink, type LogSink } from "./log_sink.ts";
 
 /** The field names that mean the same everywhere; in the journal `RELAIS_EVENT`, `RELAIS_NODE`, … */
-export const LOG_KEYS = ["event", "node", "role", "state", "epoch", "rule", "why"] as const;
+const LOG_KEYS = ["event", "node", "role", "state", "epoch", "rule", "why"] as const;
 
 /** Fields of a record: the common names first, then any other. Values become text. */
 export type LogFields = { readonly [key in typeof LOG_KEYS[number]]?: unknown } & {

@@ -63,7 +63,7 @@ export const MAX_OUTPUT_BYTES = 1024 * 1024;
  * How long after the end of the program its remaining output is waited for, in milliseconds. A
  * grandchild that inherited the pipes may hold them open for ever.
  */
-export const DRAIN_MS = 250;
+const DRAIN_MS = 250;
 
 /** How a program ended and what it said. */
 export interface RunResult {

@@ -8,7 +8,7 @@
 import { writeAll } from "../os/write_all.ts";
 
 /** Names the socket to the relais that ssh starts; set for that ssh only. */
-export const ASKPASS_VARIABLE = "RELAIS_ASKPASS";
+const ASKPASS_VARIABLE = "RELAIS_ASKPASS";
 
 const MAX_BYTES = 4096;
 

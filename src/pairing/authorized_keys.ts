@@ -6,7 +6,7 @@
  */
 
 /** The comment by which the line is found again. */
-export const PEER_COMMENT = "relais-peer";
+const PEER_COMMENT = "relais-peer";
 
 /** Most bytes of the file that are read: what is larger was not written by people. */
 export const MAX_AUTHORIZED_KEYS_BYTES = 1024 * 1024;

@@ -7,7 +7,7 @@
 
 import { dirname } from "node:path";
 import { messageOf } from "../os/errors.ts";
-import { removeIfThere, syncPath, writeFileAtomically } from "../replication/durable_file.ts";
+import { removeIfThere, syncPath, writeFileAtomically } from "../os/durable_file.ts";
 
 interface Undo {
   readonly path: string;

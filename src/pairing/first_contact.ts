@@ -6,6 +6,7 @@
  */
 
 import { run } from "../os/process.ts";
+import { strictOptions } from "../replication/ssh_arguments.ts";
 import { isPlainWord } from "./authorized_keys.ts";
 import { hostPattern } from "./known_hosts.ts";
 import { publicKeyOf } from "./public_key.ts";
@@ -67,28 +68,18 @@ export function contactCommand({ peer, port, knownHosts, identity, command }: {
   if (wrong !== undefined) throw new TypeError(`Cannot run "${wrong}" on the other host`);
   const settings = [
     `UserKnownHostsFile=${knownHosts}`,
-    "GlobalKnownHostsFile=/dev/null",
-    "StrictHostKeyChecking=yes",
     "HostKeyAlgorithms=ssh-ed25519",
-    "UpdateHostKeys=no",
     "PreferredAuthentications=publickey,keyboard-interactive,password",
     "ConnectTimeout=15",
     "ServerAliveInterval=5",
     "ServerAliveCountMax=4",
     "ControlMaster=no",
     "ControlPath=none",
-    "ClearAllForwardings=yes",
-    "ForwardAgent=no",
-    "ForwardX11=no",
-    "PermitLocalCommand=no",
-    "EscapeChar=none",
-    "LogLevel=ERROR",
   ];
   const become = peer.user === "root" ? [] : ["sudo", "-S", "-p", SUDO_PROMPT, "--"];
   return [
-    ...["ssh", "-F", "none", "-T", "-p", String(port), "-l", peer.user],
-    ...(identity === null ? [] : ["-i", identity]),
-    ...settings.flatMap((setting) => ["-o", setting]),
+    "ssh",
+    ...strictOptions({ port, user: peer.user, identity, settings }),
     ...["--", peer.host, [...become, ...command].join(" ")],
   ];
 }

@@ -18,7 +18,7 @@ import { messageOf } from "../os/errors.ts";
 import { readKernelFile } from "../os/kernel_file.ts";
 import { run, runOk } from "../os/process.ts";
 import { selfCommand } from "../os/self.ts";
-import { syncPath } from "../replication/durable_file.ts";
+import { oldName, syncPath } from "../os/durable_file.ts";
 import { MAX_AUTHORIZED_KEYS_BYTES } from "./authorized_keys.ts";
 import { FileChanges } from "./file_changes.ts";
 import { foldersOf, type Places, placesOf, type SYSTEM_PLACES } from "./places.ts";
@@ -165,8 +165,7 @@ export class LocalHost implements PairHost {
     const path = this.#at[file];
     await this.#makeFolders();
     const before = backup ? await textOf(path) : null;
-    const stamp = new Date(this.#options.clock.wallMs()).toISOString().replaceAll(/[-:]|\..*/g, "");
-    const beside = before === null ? null : `${path}.${stamp}.old`;
+    const beside = before === null ? null : oldName(path, this.#options.clock.wallMs());
     if (beside !== null) await this.#changes.write(beside, before ?? "", MODES[file]);
     if (text === null) await this.#changes.remove(path);
     else await this.#changes.write(path, text, MODES[file]);

@@ -66,7 +66,7 @@ export function addressesOf(config: Config, role: Role): readonly string[] {
 }
 
 /** From where the key of the host with this role is taken: its own addresses, and the VIPs. */
-export function sourcesOf(config: Config, role: Role): readonly string[] {
+function sourcesOf(config: Config, role: Role): readonly string[] {
   return [...addressesOf(config, role), ...config.networks.flatMap(({ vips }) => vips)];
 }
 

@@ -15,7 +15,7 @@ export const PAIR_PROTOCOL = 1;
 export const MAX_PAIR_LINE_BYTES = 4 * 1024 * 1024;
 
 /** Files that may be written by name; where each one is, the host knows. */
-export const PAIR_FILES = ["config", "key", "knownHosts", "authorizedKeys"] as const;
+const PAIR_FILES = ["config", "key", "knownHosts", "authorizedKeys"] as const;
 
 /** One of {@linkcode PAIR_FILES}. */
 export type PairFile = typeof PAIR_FILES[number];
@@ -63,7 +63,7 @@ export const requestSchema = z.discriminatedUnion("do", [
 export type PairRequest = z.infer<typeof requestSchema>;
 
 /** What a host is and has, as far as pairing is concerned. */
-export const factsSchema = z.object({
+const factsSchema = z.object({
   hostName: z.string(),
   /** `relais --version`. */
   version: z.string(),
@@ -102,7 +102,7 @@ export const factsSchema = z.object({
 export interface HostFacts extends z.infer<typeof factsSchema> {}
 
 /** How the way to one address of the peer was found, with the key of relais. */
-export const helloResultSchema = z.object({
+const helloResultSchema = z.object({
   address: z.string(),
   /** Of the host that answered; null: none did. */
   role: z.enum(["master", "slave"]).nullable(),

@@ -16,14 +16,14 @@ import { isPeerAstdbNewer } from "./astdb_newer.ts";
 import { writeAstdbOrigin } from "./astdb_origin.ts";
 import { keepLocalKeys } from "./astdb_local_keys.ts";
 import { type AstdbSnapshot, MAX_ASTDB_BYTES, readAstdb } from "./astdb_read.ts";
-import { removeIfThere } from "./durable_file.ts";
+import { removeIfThere } from "../os/durable_file.ts";
 import { putSet } from "./put_set.ts";
 import { inspectAstdb } from "./receive_put.ts";
 import type { OnProgress, SetHeader } from "./set_header.ts";
 import type { SetSuccess } from "./set_state.ts";
 import { type Generation, Spool } from "./spool.ts";
 import { readSetStream } from "./stream.ts";
-import type { Transport } from "./transport.ts";
+import { type Transport, whyCut } from "./transport.ts";
 
 const SEND_DEADLINE_MS = 60_000;
 const FETCH_DEADLINE_MS = 60_000;
@@ -200,12 +200,7 @@ async function getAstdb(context: AstdbCopyContext): Promise<Generation> {
     await remote.done;
     return generation;
   } catch (cause) {
-    // If it ended by itself, what it said on its standard error explains a stream that is cut.
-    const ended = remote.done.then(() => null, (error: unknown) => error);
-    const said = await Promise.race([ended, clock.sleep(500).then(() => null)]);
-    remote.kill();
-    signal.throwIfAborted();
-    throw said ?? cause;
+    throw await whyCut(remote, { cause, clock, signal });
   }
 }
 

@@ -19,7 +19,7 @@ import {
 import { basename, dirname, join } from "node:path";
 import { detectFormat, findBerkeleyFault, findCorruption } from "./astdb_format.ts";
 import { findHolder } from "./astdb_holders.ts";
-import { removeIfThere, syncPath } from "./durable_file.ts";
+import { removeIfThere, syncPath } from "../os/durable_file.ts";
 
 /** The copy was not put in place; the live file is as it was. */
 export class AstdbInstallError extends Error {

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { messageOf } from "../os/errors.ts";
 import { findCorruption } from "./astdb_format.ts";
-import { removeIfThere } from "./durable_file.ts";
+import { removeIfThere } from "../os/durable_file.ts";
 
 /** Whether a key of the astdb is one of the host's own: `*` stands for any text, slashes too. */
 export function isLocalKey(key: string, patterns: readonly string[]): boolean {

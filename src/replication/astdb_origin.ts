@@ -10,7 +10,7 @@ import { z } from "zod";
 import type { Role } from "../core/types.ts";
 import type { AstdbStamp } from "./astdb_newer.ts";
 import type { AstdbSnapshot } from "./astdb_read.ts";
-import { writeFileAtomically } from "./durable_file.ts";
+import { writeFileAtomically } from "../os/durable_file.ts";
 
 /** `installed`: null when this host's own services wrote the file in `epoch`. */
 export interface AstdbOrigin {

@@ -8,7 +8,7 @@
 
 import { join } from "node:path";
 import { z } from "zod";
-import { writeFileAtomically } from "./durable_file.ts";
+import { writeFileAtomically } from "../os/durable_file.ts";
 import type { SetState } from "./set_state.ts";
 
 const copySchema = z.object({

@@ -11,7 +11,7 @@
 import { z } from "zod";
 
 /** Longest manifest, in bytes: a database of 100,000 tables fits. */
-export const MAX_MANIFEST_BYTES = 16 * 1024 * 1024;
+const MAX_MANIFEST_BYTES = 16 * 1024 * 1024;
 
 /** Bytes of the length that stands before the manifest. */
 export const MANIFEST_LENGTH_BYTES = 4;

@@ -52,7 +52,7 @@ export interface PipelineOptions {
 }
 
 /** A program of a chain did not end well. */
-export class PipelineError extends Error {
+class PipelineError extends Error {
   override readonly name = "PipelineError";
 }
 

@@ -33,7 +33,7 @@ const CLOSE_DEADLINE_MS = 2000;
 const EXIT_LATE = 1;
 
 /** Exit status after an error that no code expected: EX_SOFTWARE of sysexits.h. */
-export const EXIT_BROKEN = 70;
+const EXIT_BROKEN = 70;
 
 type Send = (message: WorkerMessage) => Promise<void>;
 

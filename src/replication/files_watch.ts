@@ -12,7 +12,7 @@ import { run } from "../os/process.ts";
 import { pathKind } from "./file_list.ts";
 
 /** More directories than this are not watched: `every` remains. */
-export const MAX_WATCHES = 8192;
+const MAX_WATCHES = 8192;
 /** A change is told when nothing else changed for this long… */
 const QUIET_MS = 3000;
 /** …or this long after the first one. */

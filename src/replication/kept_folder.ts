@@ -8,10 +8,10 @@
 import { dirname, join } from "node:path";
 import { runOk } from "../os/process.ts";
 import { spawnTool } from "../os/process.ts";
-import { writeFileAtomically } from "./durable_file.ts";
+import { writeFileAtomically } from "../os/durable_file.ts";
 
 /** Folders older than this are removed when another one is made. */
-export const KEPT_DAYS = 90;
+const KEPT_DAYS = 90;
 const SAVE_DEADLINE_MS = 60_000;
 
 /** Where all of them are. */

@@ -9,7 +9,7 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { messageOf } from "../os/errors.ts";
-import { writeFileAtomically } from "./durable_file.ts";
+import { writeFileAtomically } from "../os/durable_file.ts";
 import { keptRoot } from "./kept_folder.ts";
 import { listFolders, returnFolder } from "./return/return_folder.ts";
 

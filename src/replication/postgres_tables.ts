@@ -28,7 +28,7 @@ const APPLY_DEADLINE_MS = 15 * 60_000;
 const MAX_OUTPUT = 8192;
 
 /** The rows of single tables could not be read or put in place. */
-export class TablesError extends Error {
+class TablesError extends Error {
   override readonly name = "TablesError";
 }
 

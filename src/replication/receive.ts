@@ -192,7 +192,7 @@ async function perform(verb: ReceiveVerb, context: ReceiveContext): Promise<numb
 }
 
 /** Writes one line of the protocol. */
-export async function say(context: Pick<ReceiveContext, "write">, line: RemoteLine): Promise<void> {
+async function say(context: Pick<ReceiveContext, "write">, line: RemoteLine): Promise<void> {
   await context.write(encodeRemoteLine(line));
 }
 

@@ -30,7 +30,7 @@ const SAY_EVERY_MS = 5000;
 const MAX_SUMMARY_BYTES = 65_536;
 
 /** Payload of the stream `files`: what the sender found, after rsync has copied. */
-export const fileSummarySchema = z.object({
+const fileSummarySchema = z.object({
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   files: z.number().int().min(0),
   bytes: z.number().int().min(0),
@@ -103,7 +103,7 @@ async function putAlone(set: DataSetName, context: ReceiveContext): Promise<PutR
 }
 
 /** What needs no daemon to be refused. */
-export function checkHeader(
+function checkHeader(
   set: DataSetName,
   header: SetHeader,
   { config }: Pick<ReceiveContext, "config">,

@@ -8,7 +8,7 @@
 
 import { chmod, lchown } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { syncPath } from "./durable_file.ts";
+import { syncPath } from "../os/durable_file.ts";
 import { KeptFolder } from "./kept_folder.ts";
 import {
   besideName,
@@ -49,7 +49,7 @@ export async function applyReturn(options: ApplyReturnOptions): Promise<ReturnOu
 }
 
 /** Removes what an earlier, cut return left in the staging directory. */
-export async function removeStaging(path: string): Promise<void> {
+async function removeStaging(path: string): Promise<void> {
   await Deno.remove(join(path, STAGING_NAME), { recursive: true }).catch((cause) => {
     if (!(cause instanceof Deno.errors.NotFound)) throw cause;
   });

@@ -8,7 +8,7 @@
 
 import { join } from "node:path";
 import { z } from "zod";
-import { writeFileAtomically } from "./durable_file.ts";
+import { writeFileAtomically } from "../os/durable_file.ts";
 import { sameEntry, type Tree, type TreeEntry } from "./tree_list.ts";
 
 const entriesSchema = z.array(

@@ -57,7 +57,7 @@ export interface PlanBuilder {
 }
 
 /** What the stand-in's version is called beside the master's. */
-export const BESIDE_SUFFIX = ".from-slave";
+const BESIDE_SUFFIX = ".from-slave";
 /** Fewer deletions than this are never stopped. */
 const MASS_DELETION_FROM = 50;
 

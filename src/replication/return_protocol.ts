@@ -16,7 +16,7 @@ export const RETURN_LIST_VERB = "return list";
 /** Verb that takes a plan. */
 export const RETURN_APPLY_VERB = "return apply";
 /** Lists and plans larger than this are refused, in bytes. */
-export const MAX_RETURN_BYTES = 256 * 1024 * 1024;
+const MAX_RETURN_BYTES = 256 * 1024 * 1024;
 
 /** A name below a declared directory: never outside it. */
 const relativeName = z.string().min(1).max(4096).refine(

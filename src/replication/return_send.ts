@@ -26,6 +26,7 @@ import {
 import type { SetHeader } from "./set_header.ts";
 import { readSetStream } from "./stream.ts";
 import { listTree, type Tree } from "./tree_list.ts";
+import { whyCut } from "./transport.ts";
 
 const LIST_DEADLINE_MS = 60_000;
 const APPLY_DEADLINE_MS = 110_000;
@@ -163,11 +164,7 @@ async function masterLists(
     await remote.done;
     return lists;
   } catch (cause) {
-    const ended = remote.done.then(() => null, (error: unknown) => error);
-    const said = await Promise.race([ended, clock.sleep(500).then(() => null)]);
-    remote.kill();
-    signal.throwIfAborted();
-    throw said ?? cause;
+    throw await whyCut(remote, { cause, clock, signal });
   }
 }
 

@@ -16,9 +16,9 @@ export const STAGING_NAME = ".relais-return";
  * Inside each directory: the files of a copy that was cut. The next one goes on from there; rsync leaves
  * the name out of what it copies and deletes.
  */
-export const PARTIAL_NAME = ".relais-partial";
+const PARTIAL_NAME = ".relais-partial";
 /** What `--update` would overwrite on the way back is kept under this suffix. */
-export const BACKUP_SUFFIX = ".before-relais";
+const BACKUP_SUFFIX = ".before-relais";
 
 /**
  * `copy`: the source's tree replaces the other; `return`: newer files are added, nothing is deleted;

@@ -10,7 +10,7 @@ import { z } from "zod";
 import { DATA_SET_NAMES } from "../core/types.ts";
 import type { DataSetName, Role } from "../core/types.ts";
 import { messageOf } from "../os/errors.ts";
-import { writeFileAtomically } from "./durable_file.ts";
+import { writeFileAtomically } from "../os/durable_file.ts";
 
 /** `sent`: from this host to the peer; `received`: from the peer to this host. */
 export type SetDirection = "sent" | "received";

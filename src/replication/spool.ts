@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { DataSetName } from "../core/types.ts";
 import { writeAll } from "../os/write_all.ts";
-import { removeIfThere, syncPath, writeFileAtomically } from "./durable_file.ts";
+import { removeIfThere, syncPath, writeFileAtomically } from "../os/durable_file.ts";
 import {
   type OnProgress,
   type SetHeader,
@@ -21,7 +21,7 @@ import {
 import type { IncomingSet } from "./stream.ts";
 
 /** How many generations of each set are kept; single tables and files go straight to their place. */
-export const GENERATIONS_KEPT: Readonly<Record<DataSetName, number>> = {
+const GENERATIONS_KEPT: Readonly<Record<DataSetName, number>> = {
   astdb: 5,
   database: 1,
   config: 0,

@@ -18,6 +18,19 @@ const MAX_CONTROL_PATH_BYTES = 88;
 /** How long an unused connection is kept, in seconds: longer than the hour between two copies. */
 const CONTROL_PERSIST_S = 7200;
 
+/** What holds for every ssh of ours: only the pinned key, nothing carried along, nothing interactive. */
+const STRICT_SETTINGS: readonly string[] = [
+  "StrictHostKeyChecking=yes",
+  "GlobalKnownHostsFile=/dev/null",
+  "UpdateHostKeys=no",
+  "ClearAllForwardings=yes",
+  "ForwardAgent=no",
+  "ForwardX11=no",
+  "PermitLocalCommand=no",
+  "EscapeChar=none",
+  "LogLevel=ERROR",
+];
+
 /** Options of {@linkcode sshOptions}. */
 export interface SshOptionsInput {
   readonly transport: TransportConfig;
@@ -31,10 +44,7 @@ export interface SshOptionsInput {
 export function sshOptions({ transport, runDir, address }: SshOptionsInput): string[] {
   const settings = [
     "BatchMode=yes",
-    "StrictHostKeyChecking=yes",
     `UserKnownHostsFile=${sshPath(transport.knownHostsFile)}`,
-    "GlobalKnownHostsFile=/dev/null",
-    "UpdateHostKeys=no",
     "IdentitiesOnly=yes",
     "IdentityAgent=none",
     "PreferredAuthentications=publickey",
@@ -42,25 +52,24 @@ export function sshOptions({ transport, runDir, address }: SshOptionsInput): str
     // A peer that dies is noticed after 4 to 6 s, also in the middle of a copy.
     "ServerAliveInterval=2",
     "ServerAliveCountMax=2",
-    "ClearAllForwardings=yes",
-    "ForwardAgent=no",
-    "ForwardX11=no",
-    "PermitLocalCommand=no",
-    "EscapeChar=none",
-    "LogLevel=ERROR",
     ...controlSettings(runDir, address, transport),
   ];
+  const { port, user, identityFile } = transport;
+  return strictOptions({ port, user, identity: identityFile, settings });
+}
+
+/** Everything between `ssh` and the address, for any session: `settings` beside those that always hold. */
+export function strictOptions({ port, user, identity, settings }: {
+  readonly port: number;
+  readonly user: string;
+  /** File of a private key; null: as ssh finds one. */
+  readonly identity: string | null;
+  readonly settings: readonly string[];
+}): string[] {
   return [
-    "-F",
-    "none",
-    "-T",
-    "-p",
-    String(transport.port),
-    "-l",
-    transport.user,
-    "-i",
-    transport.identityFile,
-    ...settings.flatMap((setting) => ["-o", setting]),
+    ...["-F", "none", "-T", "-p", String(port), "-l", user],
+    ...(identity === null ? [] : ["-i", identity]),
+    ...[...STRICT_SETTINGS, ...settings].flatMap((setting) => ["-o", setting]),
   ];
 }
 

@@ -21,7 +21,7 @@ import {
 } from "./set_header.ts";
 
 /** Largest frame, in bytes. */
-export const MAX_FRAME_BYTES = 1_048_576;
+const MAX_FRAME_BYTES = 1_048_576;
 
 /** What came through the pipe is not a whole, sound set stream. */
 export class SetStreamError extends Error {

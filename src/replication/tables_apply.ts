@@ -33,7 +33,7 @@ export const COMMIT_WORD = "commit\n";
 export const READY_WORD = "ready\n";
 
 /** The standby's tables are not those of the rows: the database must be copied as a whole first. */
-export class TablesDifferError extends Error {
+class TablesDifferError extends Error {
   override readonly name = "TablesDifferError";
 }
 

@@ -85,7 +85,7 @@ export async function describeTables(
 }
 
 /** One digest for the structure of the whole database. */
-export async function schemaDigest(query: Query): Promise<string> {
+async function schemaDigest(query: Query): Promise<string> {
   const text = JSON.stringify(await schemaFingerprint(query));
   const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
   return new Uint8Array(hash).toHex();
@@ -110,7 +110,7 @@ export async function hashTables(
 }
 
 /** Columns with values of their own, in order, by table. */
-export async function tableColumns(
+async function tableColumns(
   query: Query,
   names: readonly string[],
 ): Promise<Map<string, { name: string; type: string }[]>> {

@@ -20,7 +20,7 @@ const name = z.string().min(1).max(1024);
 const whole = z.string().regex(/^-?[0-9]{1,40}$/);
 
 /** Checks a parsed manifest. */
-export const tablesManifestSchema = z.strictObject({
+const tablesManifestSchema = z.strictObject({
   format: z.literal(1),
   set: z.enum(["config", "hot"]),
   serverVersionNum: z.number().int(),
@@ -43,7 +43,7 @@ export const tablesManifestSchema = z.strictObject({
 export type TablesManifest = z.infer<typeof tablesManifestSchema>;
 
 /** The rows that came are not what was sent, or not what this version understands. */
-export class TablesFormatError extends Error {
+class TablesFormatError extends Error {
   override readonly name = "TablesFormatError";
 }
 

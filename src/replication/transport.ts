@@ -47,6 +47,36 @@ export interface Remote {
   kill(): void;
 }
 
+/** A peer whose stream was cut has this long to say why, in ms. */
+const LAST_WORDS_MS = 500;
+
+/**
+ * Why reading what the peer gives failed with `cause`: if the peer ended by itself, what it said on its
+ * standard error explains a stream that is cut. Ends the verb.
+ *
+ * @returns what to throw
+ * @throws the reason of `signal` when it aborts
+ */
+export async function whyCut(
+  remote: Remote,
+  { cause, clock, signal }: {
+    readonly cause: unknown;
+    readonly clock: Clock;
+    readonly signal: AbortSignal;
+  },
+): Promise<unknown> {
+  const timer = new AbortController();
+  const ended = remote.done.then(() => null, (error: unknown) => error);
+  const said = await Promise.race([
+    ended,
+    clock.sleep(LAST_WORDS_MS, timer.signal).then(() => null, () => null),
+  ]);
+  timer.abort();
+  remote.kill();
+  signal.throwIfAborted();
+  return said ?? cause;
+}
+
 /** The next address is tried when the one before has not answered within this time. */
 const NEXT_ADDRESS_AFTER_MS = 700;
 /** How long the address that answered is used without asking again. */

@@ -30,7 +30,7 @@ export interface TreeList {
 }
 
 /** More entries than this are no tree that comes back in the time of a hand-back. */
-export const MAX_TREE_ENTRIES = 500_000;
+const MAX_TREE_ENTRIES = 500_000;
 /** What is never listed: our own and rsync's work, and Asterisk's lock of a mailbox. */
 const NOT_LISTED = [STAGING_NAME, ".~tmp~", ".lock"] as const;
 

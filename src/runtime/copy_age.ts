@@ -13,7 +13,7 @@ import { formatAge } from "./data_sets.ts";
 type Entry = StatusDocument["dataSets"][number];
 
 /** A node that has just begun to serve or to stand by has this long for the first copy, in ms. */
-export const FIRST_COPY_PATIENCE_MS = 300_000;
+const FIRST_COPY_PATIENCE_MS = 300_000;
 
 /** What the judgement looks at. */
 export interface AgeSituation {

@@ -38,7 +38,7 @@ export function lossSentence(
 }
 
 /** How far behind, as a takeover says it. */
-export function formatLag({ lagMs, lagBytes, heardMs }: StreamLoss): string {
+function formatLag({ lagMs, lagBytes, heardMs }: StreamLoss): string {
   const heard = `when the peer was last heard, ${(heardMs / 1000).toFixed(1)} s before`;
   return lagBytes === 0
     ? `nothing behind ${heard}`

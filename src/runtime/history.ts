@@ -6,6 +6,7 @@
  */
 
 import { HistoryEntry } from "../health/types.ts";
+import { writeSmallFile } from "../os/durable_file.ts";
 import { messageOf } from "../os/errors.ts";
 
 /** Entries kept in memory and shown. */
@@ -42,8 +43,7 @@ export class History {
     try {
       if (this.#lines >= FILE_LINES_MAX) {
         const text = this.#entries.map((kept) => `${JSON.stringify(kept)}\n`).join("");
-        Deno.writeTextFileSync(`${this.#path}.tmp`, text, { mode: 0o600 });
-        Deno.renameSync(`${this.#path}.tmp`, this.#path);
+        writeSmallFile(this.#path, text, { sync: false });
         this.#lines = this.#entries.length;
       } else {
         const text = `${this.#isCut ? "\n" : ""}${JSON.stringify(entry)}\n`;

@@ -189,7 +189,7 @@ function outcome({ code, stderr }: RunResult): Omit<HookEnd, "tookMs"> {
 }
 
 /** All that the hook of a move finds in its environment: nothing of relais' own (no `NOTIFY_SOCKET`). */
-export function hookEnvironment(
+function hookEnvironment(
   moment: HookMoment,
   { config, path, occasion }: Pick<RunHooksOptions, "config" | "path" | "occasion">,
 ): Record<string, string> {

@@ -9,6 +9,7 @@ import { z } from "zod";
 import type { NodeState } from "../core/state.ts";
 import { STATE_NAMES } from "../core/types.ts";
 import type { Clock } from "../os/clock.ts";
+import { writeSmallFile } from "../os/durable_file.ts";
 import { messageOf } from "../os/errors.ts";
 import { readKernelFile } from "../os/kernel_file.ts";
 
@@ -124,20 +125,6 @@ export class Memory {
   }
 
   #write(path: string, value: unknown, { sync }: { readonly sync: boolean }): void {
-    const temporary = `${path}.tmp`;
-    const file = Deno.openSync(temporary, {
-      write: true,
-      create: true,
-      truncate: true,
-      mode: 0o600,
-    });
-    try {
-      const bytes = new TextEncoder().encode(`${JSON.stringify(value)}\n`);
-      for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
-      if (sync) file.syncDataSync();
-    } finally {
-      file.close();
-    }
-    Deno.renameSync(temporary, path);
+    writeSmallFile(path, `${JSON.stringify(value)}\n`, { sync });
   }
 }

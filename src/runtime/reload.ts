@@ -31,7 +31,7 @@ import type { Running } from "./running.ts";
 const log = getLog("reload");
 
 /** A move in progress is waited for that long. */
-export const BUSY_WAIT_MS = 30_000;
+const BUSY_WAIT_MS = 30_000;
 const BUSY_POLL_MS = 50;
 
 /** What {@linkcode Reloader} needs. */

@@ -7,7 +7,7 @@
 import { join } from "node:path";
 import { z } from "zod";
 import type { StatusDocument } from "../health/types.ts";
-import { writeFileAtomically } from "../replication/durable_file.ts";
+import { writeFileAtomically } from "../os/durable_file.ts";
 import { formatAge } from "./data_sets.ts";
 
 /** A proof that is late by half of its period is an alarm. */

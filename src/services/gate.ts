@@ -7,6 +7,7 @@
  */
 
 import { resolve } from "node:path";
+import { writeSmallFile } from "../os/durable_file.ts";
 import { messageOf } from "../os/errors.ts";
 import { runOk } from "../os/process.ts";
 import { DROP_IN_NAME, dropInText, isOurDropIn } from "./gate_drop_in.ts";
@@ -110,8 +111,7 @@ export class Gate {
     try {
       Deno.mkdirSync(`${this.#unitDir}/${unit}.d`, { recursive: true, mode: 0o755 });
       // systemd reads only *.conf: half a file is never seen.
-      Deno.writeTextFileSync(`${path}.tmp`, this.#text, { mode: 0o644 });
-      Deno.renameSync(`${path}.tmp`, path);
+      writeSmallFile(path, this.#text, { sync: false, mode: 0o644 });
     } catch (cause) {
       attempt([], () => removeFile(`${path}.tmp`));
       throw new Error(

@@ -58,7 +58,7 @@ export async function decide(options: DecideOptions): Promise<Draft> {
 }
 
 /** Whether a network name was used in any flag, in order of the first one. */
-export function namesIn(flags: Flags): readonly string[] {
+function namesIn(flags: Flags): readonly string[] {
   const { master, slave, prefix, vip, gateway } = flags;
   const maps = [master, slave, vip, prefix, gateway, flags.interface];
   return [...new Set(maps.flatMap((map) => [...map.keys()]))];

@@ -11,7 +11,7 @@ import { run } from "../os/process.ts";
 import { ROUTE_PROTOCOL } from "./mark.ts";
 
 /** How long one run of `ip` may take, in milliseconds. Usual: 2 to 5. */
-export const IP_DEADLINE_MS = 1000;
+const IP_DEADLINE_MS = 1000;
 
 /** What iproute2 prints for a lifetime without end. */
 const FOREVER = 4294967295;

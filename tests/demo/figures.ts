@@ -10,6 +10,7 @@ import { runOk } from "../../src/os/process.ts";
 import { Cluster } from "../support/cluster.ts";
 import type { Observer, Summary } from "../support/observer.ts";
 import type { RelaisHost } from "../support/relais_host.ts";
+import { provenance } from "../support/provenance.ts";
 import { median } from "../support/series.ts";
 import { REPOSITORY } from "../support/shown_paths.ts";
 import { idleFigures } from "./idle.ts";
@@ -31,11 +32,13 @@ interface Spread {
 }
 
 async function main(): Promise<void> {
+  const about = await provenance();
   const fast = await measureMoves(['preset = "fast"'], { planned: true });
   const cut300 = await measureMoves(HEARTBEAT_300, { planned: false });
   const { restartLost, idle } = await measureBalanced();
   const figures = {
-    ...await provenance(),
+    ...about,
+    ...await method(),
     switchover_outage_ms: spread(fast.planned),
     cut_fast_outage_ms: spread(fast.cuts),
     cut_300_outage_ms: spread(cut300.cuts),
@@ -186,23 +189,10 @@ function spread(values: readonly number[]): Spread {
   };
 }
 
-/** Of what, where and with what the numbers were measured. */
-async function provenance(): Promise<Record<string, unknown>> {
-  const options = { deadlineMs: 10_000 };
-  const git = async (...args: string[]): Promise<string> =>
-    (await runOk(["git", "-C", REPOSITORY, ...args], options)).stdout.trim();
-  const cpu = /^model name\s*: (.*)$/m.exec(await Deno.readTextFile("/proc/cpuinfo"))?.[1];
-  const relais = await runOk([`${REPOSITORY}/dist/relais`, "version"], options);
+/** With what the numbers were measured, and how. */
+async function method(): Promise<Record<string, unknown>> {
+  const relais = await runOk([`${REPOSITORY}/dist/relais`, "version"], { deadlineMs: 10_000 });
   return {
-    commit: await git("rev-parse", "HEAD"),
-    uncommitted_changes: await git("status", "--porcelain") !== "",
-    measured_at: new Date().toISOString(),
-    machine: {
-      processor: cpu ?? "unknown",
-      cores: navigator.hardwareConcurrency,
-      memory_mb: Math.round(Deno.systemMemoryInfo().total / 1e6),
-      kernel: Deno.osRelease(),
-    },
     versions: { relais: relais.stdout.trim(), deno: Deno.version.deno },
     method: "one ping each 5 ms from a third network namespace; outage: from the last answered " +
       "request before to the first answered after",

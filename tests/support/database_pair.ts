@@ -12,6 +12,7 @@ import { openSession, type Session } from "../../src/replication/database_sessio
 import { ReturnDatabase } from "../../src/replication/return/return_database.ts";
 import type { SetDetail } from "../../src/replication/set_header.ts";
 import type { DatabaseConfig } from "../../src/config/types.ts";
+import { databaseConfig } from "./database_config.ts";
 import { sourceSeams } from "./database_seams.ts";
 import { TestCluster } from "./postgres.ts";
 import { createXivoDatabase, XIVO_LOCAL_TABLES } from "./xivo_database.ts";
@@ -184,26 +185,10 @@ async function host(
   await createXivoDatabase(run, options);
   const self = Deno.uid() === 0 ? "root" : cluster.osUser;
   if (self !== cluster.osUser) await run("postgres", `CREATE ROLE ${self} SUPERUSER LOGIN`);
-  const config: DatabaseConfig = {
-    url: cluster.url(LIVE),
-    name: LIVE,
-    socketDir: cluster.directory,
-    port: cluster.port,
-    osUser: cluster.osUser,
-    everyMs: 3_600_000,
-    mode: "copy",
-    synchronous: false,
-    synchronousPatienceMs: 3000,
+  const config = databaseConfig(cluster, LIVE, {
     localTables: XIVO_LOCAL_TABLES,
-    excludeTableData: [],
-    onChange: true,
-    delta: true,
     hotTables: HOT_TABLES,
-    hotEveryMs: 60_000,
-    returnMode: "none",
-    returnTables: [],
-    onReturnFailure: "wait",
-  };
+  });
   return {
     cluster,
     source: (parts = {}, more = {}) =>

@@ -13,6 +13,7 @@ import type { StreamHosts } from "../../src/replication/logical/setup.ts";
 import { StreamDatabase } from "../../src/replication/logical/stream_database.ts";
 import { Pair } from "../../src/replication/peer_fixture.ts";
 import { Replicator } from "../../src/replication/replicator.ts";
+import { databaseConfig } from "./database_config.ts";
 import { sourceSeams } from "./database_seams.ts";
 import { TestCluster } from "./postgres.ts";
 import { createXivoDatabase, XIVO_LOCAL_TABLES } from "./xivo_database.ts";
@@ -78,27 +79,12 @@ export async function streamPair(options: {
       master: { epoch: 1, serving: true, state: "active" },
       slave: { epoch: 1, serving: false, state: "standby" },
     };
-    const databaseOf = (cluster: TestCluster): DatabaseConfig => ({
-      url: cluster.url(LIVE),
-      name: LIVE,
-      socketDir: cluster.directory,
-      port: cluster.port,
-      osUser: cluster.osUser,
-      everyMs: 86_400_000,
-      mode: "stream",
-      synchronous: false,
-      synchronousPatienceMs: 3000,
-      localTables: XIVO_LOCAL_TABLES,
-      excludeTableData: [],
-      onChange: true,
-      delta: true,
-      hotTables: [],
-      hotEveryMs: 60_000,
-      returnMode: "none",
-      returnTables: [],
-      onReturnFailure: "wait",
-      ...options.database,
-    });
+    const databaseOf = (cluster: TestCluster): DatabaseConfig =>
+      databaseConfig(cluster, LIVE, {
+        mode: "stream",
+        localTables: XIVO_LOCAL_TABLES,
+        ...options.database,
+      });
     const configOf = (pair: Pair, cluster: TestCluster): LocalConfig =>
       pair.config({ astdb: null, files: null, database: databaseOf(cluster) });
     const worker = seams.workerEnv!["DENO_DIR"]!;

@@ -12,7 +12,7 @@ import type { Language } from "./language.ts";
 import { type PageWords, WORDS } from "./words.ts";
 
 /** The page reloads itself that often. */
-export const REFRESH_S = 3;
+const REFRESH_S = 3;
 const HISTORY_SHOWN = 20;
 
 type Html = ReturnType<typeof html>;

@@ -8,7 +8,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { writeFileAtomically } from "../durable_file.ts";
+import { writeFileAtomically } from "../../os/durable_file.ts";
 
 const schema = z.object({
   armed: z.boolean(),

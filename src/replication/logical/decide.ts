@@ -14,7 +14,7 @@ export const LAG_ALERT_MS = 10_000;
 const STUCK_ERRORS = 2;
 
 /** Words for the state of the stream, in status and metrics. */
-export const STREAM_STATES = [
+const STREAM_STATES = [
   /** Not armed: `relais stream setup` has not run here. */
   "off",
   /** PostgreSQL is not ready for it. */

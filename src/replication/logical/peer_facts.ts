@@ -33,7 +33,7 @@ export function parsePeerFacts(words: readonly string[]): PeerFacts | null {
 }
 
 /** Whether the configuration lets the peer reach this host's PostgreSQL at all. */
-export function tunnelConfigured(database: DatabaseConfig | null): boolean {
+function tunnelConfigured(database: DatabaseConfig | null): boolean {
   return database !== null && database.mode === "stream";
 }
 

@@ -11,7 +11,7 @@ import { quoteLiteral } from "../database_connection.ts";
 import type { SequencePosition } from "./operations.ts";
 
 /** How far a sequence is raised at a promotion: more numbers than a PBX gives out between two carries. */
-export const SEQUENCE_GAP = 10_000;
+const SEQUENCE_GAP = 10_000;
 
 /** Statements in one message. */
 const BATCH = 200;

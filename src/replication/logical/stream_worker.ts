@@ -147,7 +147,7 @@ export class StreamWorker {
 }
 
 /** One word for the structure of the whole database. */
-export async function schemaDigest(query: Query): Promise<string> {
+async function schemaDigest(query: Query): Promise<string> {
   const fingerprint = await schemaFingerprint(query);
   return createHash("sha256").update(JSON.stringify(fingerprint)).digest("hex");
 }

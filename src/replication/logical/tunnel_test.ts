@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { DatabaseConfig } from "../../config/types.ts";
+import { databaseConfig } from "../../../tests/support/database_config.ts";
 import { findPostgres, TestCluster } from "../../../tests/support/postgres.ts";
 import { Pair, waitFor } from "../peer_fixture.ts";
 import { parsePeerFacts, peerWords, whyPeerRefused } from "./peer_facts.ts";
@@ -9,29 +10,6 @@ import { DatabaseTunnel, MAX_TUNNELS, TUNNEL_PORT, tunnelConninfo } from "./tunn
 const FACTS = { epoch: 3, origin: "slave", fingerprint: "f00d" } as const;
 /** System user and role of the test; that of the package is `relais`. */
 const ROLE = "nobody";
-
-function databaseConfig(cluster: TestCluster): DatabaseConfig {
-  return {
-    url: cluster.url("pbx"),
-    name: "pbx",
-    socketDir: cluster.directory,
-    port: cluster.port,
-    osUser: cluster.osUser,
-    everyMs: 3_600_000,
-    mode: "stream",
-    synchronous: false,
-    synchronousPatienceMs: 3000,
-    localTables: [],
-    excludeTableData: [],
-    onChange: true,
-    delta: true,
-    hotTables: [],
-    hotEveryMs: 60_000,
-    returnMode: "none",
-    returnTables: [],
-    onReturnFailure: "wait",
-  };
-}
 
 Deno.test("the words of a tunnel are read back, and nothing else is", () => {
   assert.deepEqual(parsePeerFacts(peerWords(FACTS).split(" ")), FACTS);
@@ -95,7 +73,7 @@ Deno.test({
       onTrouble: (text) => troubles.push(text),
     });
     try {
-      await pair.writeConfig({ database: databaseConfig(master) });
+      await pair.writeConfig({ database: databaseConfig(master, "pbx", { mode: "stream" }) });
       await pair.setGate({ daemon: pair.peerDaemon("active"), refusal: null });
       await tunnel.start();
       await master.psql("postgres", `CREATE ROLE ${ROLE} LOGIN REPLICATION; CREATE DATABASE pbx`);

@@ -8,7 +8,7 @@
 import { join } from "node:path";
 import { messageOf } from "../../os/errors.ts";
 import { writeAll } from "../../os/write_all.ts";
-import { syncPath, writeFileAtomically } from "../durable_file.ts";
+import { syncPath, writeFileAtomically } from "../../os/durable_file.ts";
 import { encodeLine } from "../json_lines.ts";
 import type { ReturnConflict, ReturnSummary, RowChange } from "./return_types.ts";
 

@@ -22,7 +22,7 @@ import {
 } from "./return_types.ts";
 
 /** The verb of `relais receive`. */
-export const RETURN_VERB = "return database";
+const RETURN_VERB = "return database";
 /** Longest line of the payload: a row with its values before and after. */
 export const MAX_RETURN_LINE_BYTES = 16 * 1024 * 1024;
 const DEADLINE_MS = 10 * 60_000;

@@ -7,7 +7,7 @@
 
 import { join } from "node:path";
 import { z } from "zod";
-import { removeIfThere, writeFileAtomically } from "../durable_file.ts";
+import { removeIfThere, writeFileAtomically } from "../../os/durable_file.ts";
 import { returnFolder } from "./return_folder.ts";
 import { type Decisions, decisionsSchema } from "./return_types.ts";
 

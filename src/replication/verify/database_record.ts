@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { type Manifest, manifestSchema } from "../database_manifest.ts";
 import type { DatabaseProof } from "../database_port.ts";
-import { removeIfThere, writeFileAtomically } from "../durable_file.ts";
+import { removeIfThere, writeFileAtomically } from "../../os/durable_file.ts";
 import { type SetHeader, setHeaderSchema } from "../set_header.ts";
 
 /** Records that are kept: of the live database, and of one that never went live. */
@@ -51,7 +51,7 @@ export async function keepDatabaseRecord(
 }
 
 /** The record of the database with this number; null: there is none, or it is damaged. */
-export async function readDatabaseRecord(
+async function readDatabaseRecord(
   stateDir: string,
   databaseOid: number,
 ): Promise<DatabaseRecord | null> {

@@ -13,7 +13,7 @@ export const SAMPLE_SEED = /^[0-9a-f]{32}$/;
 export const MAX_SAMPLE = 100;
 
 /** One file as its host has it. */
-export const sampledFileSchema = z.object({
+const sampledFileSchema = z.object({
   /** Absolute; the same on both hosts. */
   path: z.string().max(4096),
   size: z.number().int().min(0),

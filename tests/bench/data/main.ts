@@ -11,8 +11,8 @@
  * @module
  */
 
-import { runOk } from "../../../src/os/process.ts";
 import { bold, dim, red, table } from "../../demo/terminal.ts";
+import { provenance } from "../../support/provenance.ts";
 import { REPOSITORY } from "../../support/shown_paths.ts";
 
 const RESULT_FILE = `${REPOSITORY}/dist/results/data.json`;
@@ -146,25 +146,6 @@ async function earlier(): Promise<Results> {
 async function write(results: Results): Promise<void> {
   await Deno.mkdir(`${REPOSITORY}/dist/results`, { recursive: true });
   await Deno.writeTextFile(RESULT_FILE, JSON.stringify(results, null, 2) + "\n");
-}
-
-/** Of what, where and when the figures were measured. */
-async function provenance(): Promise<Fields> {
-  const git = async (...args: string[]): Promise<string> =>
-    (await runOk(["git", "-C", REPOSITORY, ...args], { deadlineMs: 10_000 })).stdout.trim();
-  const cpu = /^model name\s*: (.*)$/m.exec(await Deno.readTextFile("/proc/cpuinfo"))?.[1];
-  return {
-    commit: await git("rev-parse", "HEAD"),
-    uncommitted_changes: await git("status", "--porcelain") !== "",
-    measured_at: new Date().toISOString(),
-    machine: {
-      processor: cpu ?? "unknown",
-      cores: navigator.hardwareConcurrency,
-      memory_mb: Math.round(Deno.systemMemoryInfo().total / 1e6),
-      kernel: Deno.osRelease(),
-      load_at_start: Deno.loadavg().map((load) => Math.round(load * 100) / 100),
-    },
-  };
 }
 
 function show(results: Results): void {
