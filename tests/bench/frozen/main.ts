@@ -46,10 +46,10 @@ interface Trial {
 /** Egress sees all that leaves, packet sockets included; `nft` must run again to lengthen the lease. */
 const LEASE = [
   "table netdev lease {",
-  "set vips { type ipv4_addr; flags timeout; }",
+  "set vips { type ipv4_addr; flags timeout; };",
   "chain out { type filter hook egress device eth0 priority 0; policy accept;",
-  `ether type arp arp saddr ip ${VIP} arp saddr ip != @vips counter drop;`,
-  `ip saddr ${VIP} ip saddr != @vips counter drop; } }`,
+  `arp saddr ip ${VIP} arp saddr ip != @vips drop;`,
+  `ip saddr ${VIP} ip saddr != @vips drop; }; }`,
 ].join(" ");
 
 async function mount(machine: Machine, means: Means): Promise<void> {
