@@ -135,11 +135,11 @@ complete -c relais -n __fish_use_subcommand -a keygen -d 'make a cluster key; co
 complete -c relais -n '__fish_seen_subcommand_from keygen' -s h -l help -d 'print this help and exit'
 complete -c relais -n '__fish_seen_subcommand_from keygen' -F
 
-complete -c relais -n __fish_use_subcommand -a cleanup -d 'undo what relais did to this node: VIPs, routes, shield; safe to repeat'
+complete -c relais -n __fish_use_subcommand -a cleanup -d 'undo what relais did to this node: VIPs, routes, shield, services; safe to repeat'
 complete -c relais -n '__fish_seen_subcommand_from cleanup' -l config -r -F -d 'configuration'
 complete -c relais -n '__fish_seen_subcommand_from cleanup' -l run-dir -x -a '(__fish_complete_directories)' -d 'sockets and what ends with the boot'
 complete -c relais -n '__fish_seen_subcommand_from cleanup' -l unit-dir -x -a '(__fish_complete_directories)' -d 'where the drop-ins of the gate go'
-complete -c relais -n '__fish_seen_subcommand_from cleanup' -l all -d 'also remove the gate: the services start without relais again'
+complete -c relais -n '__fish_seen_subcommand_from cleanup' -l all -d 'also remove the gate, and leave the services: they start without relais again'
 complete -c relais -n '__fish_seen_subcommand_from cleanup' -l json -d 'print what was undone as JSON'
 complete -c relais -n '__fish_seen_subcommand_from cleanup' -s h -l help -d 'print this help and exit'
 

@@ -297,12 +297,12 @@ function addLocalVerbs(program: Command, choose: (run: Run) => void): void {
   verb(
     program,
     "cleanup",
-    "undo what relais did to this node: VIPs, routes, shield; safe to repeat",
+    "undo what relais did to this node: VIPs, routes, shield, services; safe to repeat",
   )
     .addOption(configOption())
     .addOption(runDirOption())
     .addOption(unitDirOption())
-    .option("--all", "also remove the gate: the services start without relais again")
+    .option("--all", "also remove the gate, and leave the services: they start without relais again")
     .option("--json", "print what was undone as JSON")
     .action((options) =>
       choose(async () => {

@@ -140,8 +140,9 @@ function writeExclusively(path: string, bytes: Uint8Array, place: OwnerAndMode):
   const fd = openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
     for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
-    fchownSync(fd, place.uid, place.gid);
+    // The mode while the file is ours: of another's it needs CAP_FOWNER, which the daemon has not.
     fchmodSync(fd, place.mode);
+    fchownSync(fd, place.uid, place.gid);
     fsyncSync(fd);
   } finally {
     closeSync(fd);

@@ -72,12 +72,13 @@ export class DatabaseTunnel {
     });
     const listener = Deno.listen({ transport: "unix", path });
     try {
+      // While it is ours: the mode of another's file needs CAP_FOWNER, which the daemon has not.
+      await Deno.chmod(path, 0o600);
       // The directory stays root's: whoever owns it could put another socket there.
       if ("uid" in user) {
         await Deno.chown(directory, null, user.gid);
         await Deno.chown(path, user.uid, user.gid);
       }
-      await Deno.chmod(path, 0o600);
     } catch (error) {
       listener.close();
       throw error;
