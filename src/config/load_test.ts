@@ -150,6 +150,7 @@ Deno.test("coreConfig() carries the timings and the failback rule of this host",
     isolatedAfterMs: 1500,
     deadAfterMs: 3000,
     unfitAfterMs: 10_000,
+    fencing: null,
     bootGraceMs: 12_000,
     failback: { mode: "auto", stableMs: 30_000, idleDeadlineMs: 600_000 },
   });

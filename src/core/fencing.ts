@@ -13,6 +13,18 @@ import type { CoreConfig, FencingMode } from "./types.ts";
 /** An operator's word that the peer is off stands for so long: then somebody may have switched it on. */
 export const CONFIRM_VALID_MS = 300_000;
 
+/** How long a failed node waits before it serves because nobody else is left. */
+export const LAST_RESORT_AFTER_MS = 5000;
+
+/** The same where the peer could not be fenced: devices take few logins, and the history has an end. */
+export const FENCE_AGAIN_MS = 15_000;
+
+/** How long a failed node rests before it takes over all the same; an operator's word ends it at once. */
+export function lastResortAfterMs({ rule, peerOffSaidAt }: NodeState): number {
+  if (rule !== "N-FENCE-FAILED") return LAST_RESORT_AFTER_MS;
+  return peerOffSaidAt === null ? FENCE_AGAIN_MS : 0;
+}
+
 /**
  * Nobody agreed to the takeover: the peer does not speak, and has not said that it leaves. Its own fresh word
  * that it does not serve is consent.

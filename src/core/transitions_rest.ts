@@ -4,7 +4,7 @@
  * @module
  */
 
-import { didNotConsent, peerHadTimeToBoot } from "./fencing.ts";
+import { didNotConsent, lastResortAfterMs, peerHadTimeToBoot } from "./fencing.ts";
 import {
   bootIsOver,
   daemonHadTimeToStart,
@@ -26,9 +26,6 @@ import type { Situation } from "./situation.ts";
  * of its own, but with many units their sum is hours, and nobody waits that long for a telephone.
  */
 export const GOAL_DEADLINE_MS = 600_000;
-
-/** How long a failed node waits before it serves because nobody else is left. */
-const LAST_RESORT_AFTER_MS = 5000;
 
 /** How long a failed node rests before it tries again by itself. */
 export const FAILED_RETRY_MS = 30_000;
@@ -298,7 +295,7 @@ export const FAILED_RULES: readonly Rule[] = [
     from: ["failed"],
     when: "this node failed at coming to rest, the peer is dead and nobody answers for the VIPs",
     guard: (c) =>
-      c.now - c.state.since >= LAST_RESORT_AFTER_MS && c.state.goal?.outcome !== "running" &&
+      c.now - c.state.since >= lastResortAfterMs(c.state) && c.state.goal?.outcome !== "running" &&
       peerIsGone(c) && vipsAreFree(c) && bootIsOver(c),
     to: "taking-over",
     actions: (c) => [goal("take", { fence: didNotConsent(c) })],

@@ -217,16 +217,15 @@ export class Fencer {
     await looking.over;
   }
 
-  /** Keeps and returns the sentence. */
+  /** Keeps and returns the sentence; of a failure without its duration, or each one would be another alert. */
   #note(
     action: AgentAction,
     { ok, started, how }: { readonly ok: boolean; readonly started: number; readonly how: string },
   ): string {
     const { clock } = this.#options;
     const tookMs = clock.nowMs() - started;
-    const seconds = (tookMs / 1000).toFixed(1);
-    const text =
-      `${this.device.agent}, ${action} of the ${this.target}: ${how}, after ${seconds} s`;
+    const what = `${this.device.agent}, ${action} of the ${this.target}: ${how}`;
+    const text = ok ? `${what}, after ${(tookMs / 1000).toFixed(1)} s` : what;
     if (action !== "on") this.counters[ok ? "fenced" : "failed"]++;
     this.last = { action, ok, text, at: clock.nowMs(), tookMs };
     return text;

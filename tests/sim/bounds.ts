@@ -87,10 +87,15 @@ export function terms(config: LocalConfig): Readonly<Record<string, number>> {
   };
 }
 
+/** Beside the agent's deadline: the look at the power, two turns. */
+const FENCING_MARGIN_MS = 2500;
+
 /** The bound of a kind. */
 export function boundOf(kind: Kind, config: LocalConfig): Bound {
+  const fenced = config.fencing === undefined ? 0 : config.fencing.deadlineMs + FENCING_MARGIN_MS;
   const apart = ["ip", "loss", "one-way-loss", "delay", "mixed"].includes(kind) ? Infinity : 0;
-  return { apart, ...ofKind(kind, config) };
+  const bound = ofKind(kind, config);
+  return { apart, ...bound, none: bound.none === null ? null : bound.none + fenced };
 }
 
 function ofKind(kind: Kind, config: LocalConfig): Omit<Bound, "apart"> {

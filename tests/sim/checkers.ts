@@ -203,7 +203,8 @@ export class Checkers {
     if (haveMet) this.#apartSince = null;
     if (!joined) this.#apartSince ??= time.now;
     const apartMs = this.#apartSince === null ? 0 : time.now - this.#apartSince;
-    let apart = !joined;
+    // Who had to switch the other one off first has no excuse.
+    let apart = !joined && options.fencing !== "required";
     for (const host of [MASTER, SLAVE]) {
       const hears = networks.some((network) =>
         network.witnessUp && network.isJoined(host, WITNESS)

@@ -7,6 +7,7 @@
 
 import type { LocalConfig } from "../../src/config/types.ts";
 import type { StepTrace } from "../../src/core/invariants.ts";
+import { Fencer } from "../../src/fencing/fencer.ts";
 import type { HealthBody, HistoryEntry } from "../../src/health/types.ts";
 import type { PeerMessenger, SendOptions, SendResult } from "../../src/heartbeat/notice.ts";
 import type { PeerNotice } from "../../src/core/types.ts";
@@ -141,6 +142,12 @@ export class Daemon implements Owner {
         settled: () => Promise.resolve(),
       } as unknown as Shield,
       replicator: this.data.port,
+      fencer: config.fencing === undefined ? null : new Fencer({
+        config: config.fencing,
+        role: config.role,
+        clock,
+        run: (device, action, options) => world.power.run(this, device, action, options),
+      }),
       messenger: world.options.hasKey ? this.#makeMessenger() : null,
       localFaults: [],
       path: undefined,

@@ -26,7 +26,7 @@ export const TAKEOVER_KINDS: readonly Kind[] = ["power", "freeze", "pause", "cut
 export const FAULTS: Readonly<Record<Exclude<Kind, "mixed">, Fault>> = {
   "power": (world, target) => {
     cutPower(world, target);
-    return () => boot(world, target);
+    return () => switchOn(world, target);
   },
   "power-both": (world) => {
     cutPower(world, 0);
@@ -34,8 +34,8 @@ export const FAULTS: Readonly<Record<Exclude<Kind, "mixed">, Fault>> = {
     const late = world.random.between(0, 30_000);
     const first = world.random.below(2) as 0 | 1;
     return () => {
-      boot(world, first);
-      world.time.after(late, () => boot(world, (1 - first) as 0 | 1));
+      switchOn(world, first);
+      world.time.after(late, () => switchOn(world, (1 - first) as 0 | 1));
     };
   },
   "reboot": (world, target) => {
@@ -48,7 +48,7 @@ export const FAULTS: Readonly<Record<Exclude<Kind, "mixed">, Fault>> = {
     return () => {
       over = true;
       cutPower(world, target);
-      boot(world, target);
+      switchOn(world, target);
     };
   },
   "stop": (world, target) => {
@@ -111,13 +111,13 @@ export const FAULTS: Readonly<Record<Exclude<Kind, "mixed">, Fault>> = {
     const other = (1 - target) as 0 | 1;
     world.hosts[target].serviceMode = "fail";
     cutPower(world, other);
-    return () => boot(world, other);
+    return () => switchOn(world, other);
   },
   "stuck": (world, target) => {
     const other = (1 - target) as 0 | 1;
     world.hosts[target].serviceMode = "hang";
     cutPower(world, other);
-    return () => boot(world, other);
+    return () => switchOn(world, other);
   },
   "one-way": (world, target) => {
     const out = world.random.chance(0.5);
@@ -202,6 +202,7 @@ export const FAULTS: Readonly<Record<Exclude<Kind, "mixed">, Fault>> = {
 /** After all faults: cables, switches, tools and daemons are in order. */
 export function mend(world: World): void {
   heal(world);
+  world.power.mode = "works";
   for (const host of world.hosts) {
     const daemon = world.daemons[host.index];
     host.serviceMode = "ok";
@@ -210,14 +211,15 @@ export function mend(world: World): void {
     if (daemon !== null) daemon.stalled = false;
     if (host.frozen) host.thaw(daemon);
     else if (daemon?.alive === true) world.time.unpark(daemon);
-    if (!host.powered) boot(world, host.index);
+    if (!host.powered) switchOn(world, host.index);
     else start(world, host.index);
     world.type(host.index, "maintenance-off");
   }
   world.changed();
 }
 
-function cutPower(world: World, target: 0 | 1): void {
+/** A host loses its power. */
+export function cutPower(world: World, target: 0 | 1): void {
   const host = world.hosts[target];
   if (!host.powered) return;
   world.log(`${host.role}: no power`);
@@ -225,7 +227,8 @@ function cutPower(world: World, target: 0 | 1): void {
   host.cutPower();
 }
 
-function boot(world: World, target: 0 | 1): void {
+/** Gives a host power: it boots. */
+export function switchOn(world: World, target: 0 | 1): void {
   const host = world.hosts[target];
   world.wanted[target] = true;
   if (host.powered) return;

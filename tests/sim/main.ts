@@ -14,6 +14,7 @@ import { boundOf, type Kind, KINDS } from "./bounds.ts";
 import type { Worst } from "./checkers.ts";
 import { hunt, type Hunted } from "./hunt.ts";
 import { inParallel, run } from "./processes.ts";
+import { FENCED_FROM } from "./scenario.ts";
 import { REGRESSIONS } from "./regressions.ts";
 
 const QUICK = 230;
@@ -51,7 +52,15 @@ const chunks = [REGRESSIONS.map(({ seed }) => `${seed}`).join(" ")];
 for (let seed = from; seed < from + seeds; seed += CHUNK) {
   chunks.push(`${seed}-${Math.min(seed + CHUNK, from + seeds) - 1}`);
 }
-console.log(`simulation: seeds ${from} to ${from + seeds - 1} and ${REGRESSIONS.length} kept ones`);
+const fenced = Math.max(Math.min(seeds, 40), Math.floor(seeds / 5));
+for (let seed = FENCED_FROM; seed < FENCED_FROM + fenced; seed += CHUNK) {
+  chunks.push(`${seed}-${Math.min(seed + CHUNK, FENCED_FROM + fenced) - 1}`);
+}
+console.log(
+  `simulation: seeds ${from} to ${
+    from + seeds - 1
+  } , ${fenced} with fencing, and ${REGRESSIONS.length} kept ones`,
+);
 await inParallel(chunks, jobs, async (chunk) => {
   const args = ["tests/sim/worker.ts", ...chunk.split(" ")];
   const { code, stderr } = await run({ args, cwd: ROOT, deadlineMs: CHUNK_DEADLINE_MS }, (text) => {

@@ -13,6 +13,8 @@ export interface Mutant {
   readonly from: string;
   readonly to: string;
   readonly seed?: number;
+  /** Only pairs that switch each other off can notice it. */
+  readonly fencing?: true;
   /** Why no simulation can see it; then it is listed and does not fail the run. */
   readonly equivalent?: string;
 }
@@ -309,5 +311,51 @@ export const MUTANTS: readonly Mutant[] = [
     from: "if (stableFor < stableNeededMs(c)) return false;",
     to: "",
     equivalent: "only a policy of the operator: an early failback is neither two nor none",
+  },
+  {
+    name: "a required fencing that fails is no obstacle",
+    file: "goals.ts",
+    fencing: true,
+    from: 'mode === "required" ? "fail" : "go-on"',
+    to: '"go-on"',
+  },
+  {
+    name: "the peer is fenced after the VIPs are mounted (two steps swapped)",
+    file: "goals.ts",
+    fencing: true,
+    from:
+      '        ...fencing(options.fence ?? null),\n        step("raise-shield", "go-on", "phones that find the VIP before the services wait"),\n        step("mount-vips", "fail", "M1, S1: the address first, phones wait for milliseconds only"),',
+    to:
+      '        step("raise-shield", "go-on", "phones that find the VIP before the services wait"),\n        step("mount-vips", "fail", "M1, S1: the address first, phones wait for milliseconds only"),\n        ...fencing(options.fence ?? null),',
+  },
+  {
+    name: "nobody is ever fenced",
+    file: "fencing.ts",
+    fencing: true,
+    from: "return fence && peerOffSaidAt === null ? fencing ?? null : null;",
+    to: "return null;",
+  },
+  {
+    name: "a silent peer has consented",
+    file: "fencing.ts",
+    fencing: true,
+    from: "return s.peer === null && state.peerLeftAt === null;",
+    to: "return s.peer !== null && state.peerLeftAt === null;",
+  },
+  {
+    name: "the slave takes over from a dead master without fencing",
+    file: "transitions_rest.ts",
+    fencing: true,
+    from: 'actions: () => [goal("take", { fence: true })],\n    why: "the master is dead: silent',
+    to: 'actions: () => [goal("take")],\n    why: "the master is dead: silent',
+  },
+  {
+    name: "an operator's word stands although the peer is heard",
+    file: "fencing.ts",
+    fencing: true,
+    from: "everHeard && now - silentMs > peerOffSaidAt ? null : peerOffSaidAt",
+    to: "peerOffSaidAt",
+    equivalent:
+      "while the peer is heard nothing is decided that would fence it; the word matters only if it falls silent again within five minutes (fencing_test.ts)",
   },
 ];

@@ -6,7 +6,7 @@
 
 import { type Kind, KINDS, livenessMs, TRANSITIONS_MAX } from "./bounds.ts";
 import { serves, type Worst } from "./checkers.ts";
-import { FAULTS, mend, TAKEOVER_KINDS, type Undo } from "./faults.ts";
+import { FAULTS, mend, switchOn, TAKEOVER_KINDS, type Undo } from "./faults.ts";
 import { Random } from "./random.ts";
 import { World, type WorldOptions } from "./world.ts";
 
@@ -25,6 +25,9 @@ export interface Outcome {
 const EPISODES = 8;
 const HOUR_MS = 3_600_000;
 
+/** Seeds from here on play pairs that switch each other off: the stories of the others stay what they are. */
+export const FENCED_FROM = 900_001;
+
 /** Plays a seed. Never throws: what breaks is a violation. */
 export function play(seed: number): Outcome {
   const dice = new Random(seed * 2 + 1);
@@ -37,6 +40,9 @@ export function play(seed: number): Outcome {
     stableS: dice.pick([2, 5, 30]),
     twoVips: dice.chance(0.5),
     startDeadlineS: dice.pick([20, 20, 20, 400]),
+    fencing: seed < FENCED_FROM
+      ? null
+      : new Random(seed).pick(["required", "required", "required", "best-effort"] as const),
   };
   const world = new World(seed, options);
   try {
@@ -85,8 +91,10 @@ function episode(world: World, kind: Kind, dice: Random, broken: () => boolean):
   const target = (dice.chance(0.7) && serving >= 0 ? serving : dice.below(2)) as 0 | 1;
   checkers.begin(kind);
   const other = world.daemons[1 - target];
-  checkers.expectsTakeover = TAKEOVER_KINDS.includes(kind) && target === serving &&
+  const fences = world.power.begin(kind);
+  checkers.expectsTakeover = fences && TAKEOVER_KINDS.includes(kind) && target === serving &&
     other?.alive === true && other.node.loop.state.name === "standby";
+  if (["power", "alone-ill", "stuck"].includes(kind)) operatorConfirms(world, kind, target);
   const undo: Undo[] = [];
   const begin = (name: Exclude<Kind, "mixed">, at: 0 | 1): void => {
     world.log(`FAULT ${name} at the ${world.hosts[at].role}`);
@@ -123,6 +131,16 @@ function episode(world: World, kind: Kind, dice: Random, broken: () => boolean):
   mend(world);
 }
 
+/** Somebody sees that a host is without power, and that the other one cannot switch it off for certain. */
+function operatorConfirms(world: World, kind: Kind, target: 0 | 1): void {
+  if (world.options.fencing === null) return;
+  const dead = kind === "power" ? target : (1 - target) as 0 | 1;
+  const { power, time } = world;
+  time.after(power.random.between(1000, 25_000), () => {
+    if (!world.hosts[dead].powered) world.type((1 - dead) as 0 | 1, "fence-confirm");
+  });
+}
+
 /** From the last fault to rest, within the bound; and no flapping. */
 function settle(world: World, broken: () => boolean): void {
   const { checkers, time } = world;
@@ -130,6 +148,7 @@ function settle(world: World, broken: () => boolean): void {
   const limit = livenessMs(world.configs[0]);
   checkers.transitions.fill(0);
   let quietSince: number | null = null;
+  const offSince: [number | null, number | null] = [null, null];
   while (!broken()) {
     time.runUntil(time.now + 500, broken);
     for (const [n, daemon] of world.daemons.entries()) {
@@ -137,6 +156,14 @@ function settle(world: World, broken: () => boolean): void {
       // The operator sees that it was not heard, and types it again.
       if (state?.name === "maintenance" && daemon!.nodeNow() - state.since > 10_000) {
         world.type(n as 0 | 1, "maintenance-off");
+      }
+    }
+    for (const host of world.hosts) {
+      // One that was fenced stays off until somebody switches it on.
+      if (host.powered) offSince[host.index] = null;
+      else if ((offSince[host.index] ??= time.now) + 30_000 < time.now) {
+        offSince[host.index] = time.now;
+        switchOn(world, host.index);
       }
     }
     if (world.isQuiet()) quietSince ??= time.now;

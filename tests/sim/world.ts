@@ -9,13 +9,14 @@ import { localConfig, parseConfig } from "../../src/config/load.ts";
 import type { LocalConfig } from "../../src/config/types.ts";
 import type { HealthBody } from "../../src/health/types.ts";
 import type { SendResult } from "../../src/heartbeat/notice.ts";
-import type { OperatorCommand, PeerNotice, Role } from "../../src/core/types.ts";
+import type { FencingMode, OperatorCommand, PeerNotice, Role } from "../../src/core/types.ts";
 import { judgeHandOver } from "../../src/runtime/peer_talk.ts";
 import { Checkers } from "./checkers.ts";
 import { Daemon } from "./daemon.ts";
 import { Host } from "./host.ts";
 import { MASTER, type Network, Network as Net, SLAVE, WITNESS } from "./network.ts";
 import { Phones } from "./phones.ts";
+import { PowerDevice } from "./power_device.ts";
 import { Random } from "./random.ts";
 import { VirtualTime } from "./virtual_time.ts";
 
@@ -30,6 +31,8 @@ export interface WorldOptions {
   readonly startDeadlineS: number;
   /** The second network has a VIP, too. */
   readonly twoVips: boolean;
+  /** Whether and how the hosts switch each other off. */
+  readonly fencing: FencingMode | null;
 }
 
 const LOG_KEPT = 400;
@@ -44,6 +47,7 @@ export class World {
   readonly checkers: Checkers;
   readonly phones: Phones;
   readonly configs: readonly [LocalConfig, LocalConfig];
+  readonly power: PowerDevice;
   readonly lines: string[] = [];
   /** systemd starts a daemon that has ended again. */
   readonly wanted = [true, true];
@@ -57,6 +61,7 @@ export class World {
     const config = parseConfig(toml(options));
     this.configs = [localConfig(config, "master"), localConfig(config, "slave")];
     this.hosts = [new Host(MASTER, "master", this), new Host(SLAVE, "slave", this)];
+    this.power = new PowerDevice(this, seed);
     this.phones = new Phones(this);
     this.checkers = new Checkers(this);
   }
@@ -141,6 +146,10 @@ export class World {
     this.log(`operator on the ${this.hosts[index].role}: ${command}`);
     this.inDaemon(index, (daemon) => {
       const { loop, peerLine } = daemon.node;
+      if (command === "fence-confirm") {
+        if (loop.last?.situation.verdict === "alive") return;
+        return loop.push({ type: "command", command });
+      }
       if (command === "maintenance-on" || command === "maintenance-off") {
         return loop.push({ type: "command", command });
       }
@@ -290,7 +299,7 @@ export class World {
 }
 
 function toml(
-  { preset, networks, witness, failback, stableS, twoVips, startDeadlineS }: WorldOptions,
+  { preset, networks, witness, failback, stableS, twoVips, startDeadlineS, fencing }: WorldOptions,
 ): string {
   const tables = ["voip", "data"].slice(0, networks).map((name, n) =>
     [
@@ -309,6 +318,7 @@ function toml(
     `[heartbeat]\npreset = "${preset}"`,
     `[services]\nunits = ["asterisk.service", "agentd.service"]\nstart_deadline_s = ${startDeadlineS}\nstop_deadline_s = 10`,
     `[failback]\nmode = "${failback}"\nstable_s = ${stableS}`,
+    ...(fencing === null ? [] : [fencingToml(fencing)]),
     "",
   ].join("\n\n");
 }
@@ -316,4 +326,13 @@ function toml(
 /** By role. */
 export function indexOf(role: Role): 0 | 1 {
   return role === "master" ? MASTER : SLAVE;
+}
+
+function fencingToml(mode: FencingMode): string {
+  return [
+    `[fencing]\nmode = "${mode}"\ndeadline = "10s"`,
+    ...["master", "slave"].map((plug) =>
+      `[fencing.${plug}]\nagent = "fence_sim"\nparameters = { plug = "${plug}" }`
+    ),
+  ].join("\n");
 }
