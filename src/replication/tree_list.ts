@@ -61,7 +61,7 @@ export async function listTree(path: string, signal: AbortSignal): Promise<TreeL
   const said = new Response(child.stderr).text();
   let unreadable = 0;
   for await (const record of records(child.stdout)) {
-    const parsed = parseRecord(record);
+    const parsed = parseTreeRecord(record);
     if (parsed === null) unreadable += 1;
     else tree.set(...parsed);
     if (tree.size + unreadable <= MAX_TREE_ENTRIES) continue;
@@ -133,7 +133,8 @@ async function* records(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-function parseRecord(record: Uint8Array): [string, TreeEntry] | null {
+/** Reads `KIND\tSIZE\tTIME\tNAME`, as {@linkcode listTree} has `find` print it; null: no such record, or no UTF-8. */
+export function parseTreeRecord(record: Uint8Array): [string, TreeEntry] | null {
   let text: string;
   try {
     text = strict.decode(record);
