@@ -21,7 +21,7 @@ export interface FileList {
 }
 
 /** `-rw-r--r--          1,234 2026/01/31 12:00:00 name` (commas if rsync is asked for them). */
-const LINE = /^([-dlcbps][-rwxsStT]{9})\s+([0-9,]+) ([0-9/]{10} [0-9:]{8}) (.*)$/;
+const LINE = /^([-dlcbps][-rwxsStT]{9})\s+([0-9,]{1,20}) ([0-9/]{10} [0-9:]{8}) (.*)$/;
 
 /** What one path is. */
 export async function pathKind(path: string): Promise<"missing" | "directory" | "other"> {
@@ -119,7 +119,8 @@ export function parseListLine(line: string): ListLine | null {
   const match = LINE.exec(line);
   if (match === null) return null;
   const [, mode = "", size = "", time = "", name = ""] = match;
-  return { mode, size: Number(size.replaceAll(",", "")), time, name };
+  const bytes = Number(size.replaceAll(",", ""));
+  return Number.isSafeInteger(bytes) ? { mode, size: bytes, time, name } : null;
 }
 
 /** Undoes what rsync writes in place of bytes that are not printable ASCII; null: it is no UTF-8. */

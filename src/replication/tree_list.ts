@@ -141,7 +141,8 @@ export function parseTreeRecord(record: Uint8Array): [string, TreeEntry] | null 
   } catch {
     return null;
   }
-  const [, kind, size, mtime, name] = /^([fl])\t([0-9]+)\t(-?[0-9.]+)\t([^]+)$/.exec(text) ?? [];
+  const [, kind, size, mtime, name] =
+    /^([fl])\t([0-9]{1,15})\t(-?[0-9]+(?:\.[0-9]*)?)\t([^]+)$/.exec(text) ?? [];
   if (name === undefined) return null;
   const [seconds = "0", fraction = ""] = mtime!.split(".");
   const nine = fraction.slice(0, 9).padEnd(9, "0");

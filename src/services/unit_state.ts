@@ -68,7 +68,7 @@ function readBlock(unit: string, block: string): UnitState {
     result: get("Result"),
     conditionFailed: get("ConditionResult") === "no",
     endsByItself: get("Type") === "oneshot" && get("RemainAfterExit") === "no",
-    restarts: Number(get("NRestarts")) || 0,
+    restarts: /^\d{1,10}$/.test(get("NRestarts")) ? Number(get("NRestarts")) : 0,
   };
 }
 

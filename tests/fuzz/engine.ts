@@ -192,8 +192,10 @@ export async function tryInput(
 /** An error in one line, with the place where it was thrown. */
 export function describe(error: unknown): string {
   if (!(error instanceof Error)) return `threw ${String(error)}`;
-  const place = /\((?:file:\/\/)?([^)]*\/(?:src|tests)\/[^)]*)\)/.exec(error.stack ?? "")?.[1] ??
-    /at (?:async )?(?:file:\/\/)?(\S*\/(?:src|tests)\/\S+)/.exec(error.stack ?? "")?.[1];
+  // Where it was thrown, not where the oracle is that threw it for somebody.
+  const stack = (error.stack ?? "").replaceAll(/^.*tests\/fuzz\/target\.ts.*$/gm, "");
+  const place = /\((?:file:\/\/)?([^)]*\/(?:src|tests)\/[^)]*)\)/.exec(stack)?.[1] ??
+    /at (?:async )?(?:file:\/\/)?(\S*\/(?:src|tests)\/\S+)/.exec(stack)?.[1];
   const short = place?.replace(/^.*\/((?:src|tests)\/)/, "$1") ?? "?";
   return `${error.name}: ${error.message.slice(0, 400).replaceAll("\n", " ")} (${short})`;
 }

@@ -315,10 +315,11 @@ const messageTarget: Target = {
     });
     return {
       feed(bytes, random): boolean {
-        peer = random.oneIn(2) ? null : "peer";
         const taken = orRefused(() => takeRequest(bytes), RefusedRequest)?.value ?? null;
         if (taken === null) return false;
         const { head, method, target, body } = taken;
+        // Not known, the usual one, or whoever speaks: it has restarted.
+        peer = random.pick([null, "peer", head.headers.get("x-relais-sender") ?? null]);
         const message = {
           method,
           path: target,
