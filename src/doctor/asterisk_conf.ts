@@ -22,14 +22,15 @@ export function parseAsteriskConf(text: string): AsteriskConf {
   let auto = false;
   const includes: string[] = [];
   for (const raw of text.split("\n")) {
-    const line = raw.replace(/(^|[^\\]);.*$/, "$1").trim();
-    const include = /^#(?:try)?include\s+["<]?([^">]+?)[">]?$/.exec(line);
-    if (include !== null) includes.push(include[1] ?? "");
+    const line = raw.replace(/(^|[^\\]);[^]*$/, "$1").trim();
+    const include = /^#(?:try)?include\s+([^]+)$/.exec(line)?.[1];
+    if (include !== undefined) includes.push(include.replace(/^["<]/, "").replace(/[">]$/, ""));
     const header = /^\[([^\]]+)\]/.exec(line);
     if (header !== null) section = header[1] ?? "";
-    const pair = /^([^=]+?)\s*=>?\s*(.*)$/.exec(line);
-    if (pair === null || section !== "options") continue;
-    const [, key = "", value = ""] = pair;
+    const equals = line.indexOf("=");
+    if (equals < 1 || section !== "options") continue;
+    const key = line.slice(0, equals).trimEnd();
+    const value = line.slice(equals + 1).replace(/^>/, "").trimStart();
     if (key.toLowerCase() === "systemname") systemName = value || null;
     if (key.toLowerCase() === "autosystemname") auto = /^(yes|true|y|t|1|on)$/i.test(value);
   }

@@ -10,11 +10,21 @@ import { allOf, isInPrefix, type Judgement, not, type Packet, type Truth } from 
 /** Targets that let a packet go on to the next rule. */
 const PASSING = new Set(["LOG", "NFLOG", "ULOG", "MARK", "CONNMARK", "TRACE", "CT", "SET"]);
 const MAX_DEPTH = 16;
+/** Rules that are looked at: chains that jump to each other (the kernel refuses loops) would have no end. */
+const MAX_RULES = 50_000;
 
 /** The first rule that cannot be judged and may drop, or accept, the packet. */
 interface Doubts {
   drop: string | null;
   accept: string | null;
+  /** Rules that may still be looked at. */
+  left: number;
+}
+
+interface Reading {
+  readonly truth: Truth;
+  readonly target: string | null;
+  readonly goto: boolean;
 }
 
 interface Rules {
@@ -26,8 +36,8 @@ interface Rules {
 /** What the table `filter` does with the packet on its way in. */
 export function judgeIptables(listing: string, packet: Packet): Judgement {
   const rules = parse(listing);
-  const doubts: Doubts = { drop: null, accept: null };
-  const end = walk({ rules, chain: "INPUT", packet, doubts, depth: 0 });
+  const doubts: Doubts = { drop: null, accept: null, left: MAX_RULES };
+  const end = walk({ rules, chain: "INPUT", packet, doubts, depth: 0, read: new Map() });
   if (end === "accept" || (end === null && rules.policy !== "DROP")) {
     return doubts.drop === null ? { fate: "accept", by: "" } : { fate: "unknown", by: doubts.drop };
   }
@@ -42,14 +52,19 @@ function parse(listing: string): Rules {
     const words = [...line.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map(([, a, b]) => a ?? b ?? "");
     const [command, chain = "", ...rest] = words;
     if (command === "-P" && chain === "INPUT") policy = rest[0] ?? "ACCEPT";
-    if (command === "-A") chains.set(chain, [...chains.get(chain) ?? [], rest]);
+    if (command !== "-A") continue;
+    const rules = chains.get(chain);
+    if (rules === undefined) chains.set(chain, [rest]);
+    else rules.push(rest);
   }
   return { policy, chains };
 }
 
 /** `accept`, the rule that drops, `return`, or null: the chain was left without a verdict. */
-function walk({ rules, chain, packet, doubts, depth }: {
+function walk({ rules, chain, packet, doubts, depth, read }: {
   readonly rules: Rules;
+  /** Rules that were read for this packet. */
+  readonly read: Map<readonly string[], Reading>;
   readonly chain: string;
   readonly packet: Packet;
   readonly doubts: Doubts;
@@ -57,24 +72,31 @@ function walk({ rules, chain, packet, doubts, depth }: {
 }): string | null {
   if (depth > MAX_DEPTH) return null;
   for (const words of rules.chains.get(chain) ?? []) {
-    const { truth, target, goto } = readRule(words, packet);
+    if (doubts.left-- <= 0) {
+      doubts.drop ??= "too many rules";
+      doubts.accept ??= "too many rules";
+      return null;
+    }
+    const known = read.get(words) ?? readRule(words, packet);
+    read.set(words, known);
+    const { truth, target, goto } = known;
     if (truth === false || target === null || PASSING.has(target)) continue;
-    const where = `iptables -A ${chain} ${words.join(" ")}`.slice(0, 200);
+    const where = (): string => `iptables -A ${chain} ${words.join(" ")}`.slice(0, 200);
     if (target === "RETURN" && truth === true) return null;
     if (truth === null) {
-      if (target !== "ACCEPT") doubts.drop ??= where;
-      if (target !== "DROP" && target !== "REJECT") doubts.accept ??= where;
+      if (target !== "ACCEPT") doubts.drop ??= where();
+      if (target !== "DROP" && target !== "REJECT") doubts.accept ??= where();
       continue;
     }
     if (target === "ACCEPT") return "accept";
-    if (target === "DROP" || target === "REJECT") return where;
+    if (target === "DROP" || target === "REJECT") return where();
     if (!rules.chains.has(target)) {
       // A target of some module: what it does is not known.
-      doubts.drop ??= where;
-      doubts.accept ??= where;
+      doubts.drop ??= where();
+      doubts.accept ??= where();
       continue;
     }
-    const end = walk({ rules, chain: target, packet, doubts, depth: depth + 1 });
+    const end = walk({ rules, chain: target, packet, doubts, depth: depth + 1, read });
     if (end !== null) return end;
     if (goto) return null;
   }
@@ -84,7 +106,7 @@ function walk({ rules, chain, packet, doubts, depth }: {
 function readRule(
   words: readonly string[],
   packet: Packet,
-): { truth: Truth; target: string | null; goto: boolean } {
+): Reading {
   const truths: Truth[] = [];
   let target: string | null = null;
   let goto = false;

@@ -52,6 +52,8 @@ export interface Ruleset {
 
 /** Jumps within jumps that are followed; the kernel allows 16. */
 const MAX_DEPTH = 16;
+/** Rules that are looked at: chains that jump to each other (the kernel refuses loops) would have no end. */
+const MAX_RULES = 50_000;
 
 /**
  * Reads what `nft -j list ruleset` prints.
@@ -114,14 +116,22 @@ class Walk {
   readonly #ruleset: Ruleset;
   readonly #packet: Packet;
   readonly #base: z.infer<typeof chain>;
+  /** Rules of the base chain's table, by chain. */
+  readonly #rules: ReadonlyMap<string, readonly z.infer<typeof rule>[]>;
   /** The first rule that may drop the packet and cannot be judged; and the same for accepting it. */
   #mayDrop: string | null = null;
   #mayAccept: string | null = null;
+  #left = MAX_RULES;
 
   constructor(ruleset: Ruleset, packet: Packet, base: z.infer<typeof chain>) {
     this.#ruleset = ruleset;
     this.#packet = packet;
     this.#base = base;
+    const { family, table } = base;
+    this.#rules = Map.groupBy(
+      ruleset.rules.filter((each) => each.family === family && each.table === table),
+      (each) => each.chain,
+    );
   }
 
   judge(): Judgement {
@@ -139,12 +149,13 @@ class Walk {
 
   /** The end that a chain comes to; null: it was left without a verdict. */
   #chain(name: string, depth: number): Judgement | null {
-    const { family, table } = this.#base;
     if (depth > MAX_DEPTH) return null;
-    const rules = this.#ruleset.rules.filter((each) =>
-      each.family === family && each.table === table && each.chain === name
-    );
-    for (const { expr } of rules) {
+    for (const { expr } of this.#rules.get(name) ?? []) {
+      if (this.#left-- <= 0) {
+        this.#mayDrop ??= "too many rules";
+        this.#mayAccept ??= "too many rules";
+        return null;
+      }
       const end = this.#rule(expr, name, depth);
       if (end === "return") return null;
       if (end !== null) return end;

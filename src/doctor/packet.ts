@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ipBytes } from "../os/ip_bytes.ts";
+import { ipBytes, parseIp } from "../os/ip_bytes.ts";
 
 /** A packet that opens a conversation with this host. */
 export interface Packet {
@@ -47,9 +47,10 @@ export function not(truth: Truth): Truth {
   return truth === null ? null : !truth;
 }
 
-/** Whether an address is in `prefix/length`; false when it is of another IP version. */
-export function isInPrefix(address: string, prefix: string, length: number): boolean {
-  const [a, b] = [ipBytes(address), ipBytes(prefix)];
+/** Whether an address is in `prefix/length`: not if that is of another IP version, null if it is no prefix. */
+export function isInPrefix(address: string, prefix: string, length: number): Truth {
+  const [a, b] = [ipBytes(address), parseIp(prefix)];
+  if (b === null || !(length >= 0 && length <= 8 * b.length)) return null;
   if (a.length !== b.length) return false;
   for (let bit = 0; bit < length; bit++) {
     const mask = 0x80 >> bit % 8;

@@ -98,6 +98,8 @@ function readPrivately(path: string): string {
 /** Hexadecimal is tried first: 64 hexadecimal digits would be base64, too. */
 function decodeKey(word: string): Uint8Array | null {
   if (/^(?:[0-9a-fA-F]{2})+$/.test(word)) return new Uint8Array(Buffer.from(word, "hex"));
-  if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(word)) return null;
+  // One digit more than whole groups holds no byte: Buffer throws at that.
+  const digits = /^([A-Za-z0-9+/_-]+)={0,2}$/.exec(word)?.[1]?.length ?? 1;
+  if (digits % 4 === 1) return null;
   return new Uint8Array(Buffer.from(word, "base64"));
 }

@@ -29,13 +29,17 @@ export function encodeSocketAddress({ address, port }: SocketAddress): Uint8Arra
 /**
  * Reads what the kernel wrote.
  *
- * @throws {TypeError} when it is of another family
+ * @throws {TypeError} when it is of another family, or cut
  */
 export function decodeSocketAddress(bytes: Uint8Array): SocketAddress {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const family = view.getUint16(0, true);
+  const family = bytes.length < 2 ? 0 : view.getUint16(0, true);
   if (family !== AF_INET && family !== AF_INET6) {
     throw new TypeError(`Cannot read the address of a socket as its family is ${family}`);
+  }
+  const needed = family === AF_INET ? 8 : 24;
+  if (bytes.length < needed) {
+    throw new TypeError(`Cannot read the address of a socket as it has ${bytes.length} bytes`);
   }
   const address = family === AF_INET ? bytes.slice(4, 8) : bytes.slice(8, 24);
   return { address, port: view.getUint16(2) };

@@ -13,7 +13,8 @@ const KIND = "ssh-ed25519";
 /** `ssh-ed25519 AAAA…` of a line of a `.pub` file, without the comment; null: it is not such a line. */
 export function publicKeyOf(line: string): string | null {
   const [kind, blob = ""] = line.trim().split(/\s+/);
-  if (kind !== KIND || !/^[A-Za-z0-9+/]{40,120}={0,2}$/.test(blob)) return null;
+  // 51 bytes: base64 of any other length is no such key (and Buffer throws at what is no base64).
+  if (kind !== KIND || !/^[A-Za-z0-9+/]{68}$/.test(blob)) return null;
   // RFC 8709 section 4: the blob repeats the kind, with its length in front.
   const bytes = Buffer.from(blob, "base64");
   const named = bytes.length === 51 && bytes.readUInt32BE(0) === KIND.length &&

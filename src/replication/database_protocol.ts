@@ -147,15 +147,25 @@ export function workerArguments(address: DatabaseAddress): string[] {
  * @throws {TypeError} when they are not what {@linkcode workerArguments} writes
  */
 export function parseWorkerArguments(args: readonly string[]): DatabaseAddress {
-  const value: unknown = args.length === 1 ? JSON.parse(args[0] ?? "") : null;
+  const value = args.length === 1 ? parseJson(args[0] ?? "") : null;
   if (typeof value === "object" && value !== null) {
     const { socketDir, port, role, database } = value as Record<string, unknown>;
     if (
-      typeof socketDir === "string" && typeof port === "number" && typeof role === "string" &&
+      typeof socketDir === "string" && typeof port === "number" && Number.isInteger(port) &&
+      typeof role === "string" &&
       typeof database === "string"
     ) return { socketDir, port, role, database };
   }
   throw new TypeError("Cannot start the database worker by hand: relais starts it itself");
+}
+
+/** Null: it is no JSON. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 /** Name of the database that is being restored. */

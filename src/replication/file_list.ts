@@ -21,7 +21,7 @@ export interface FileList {
 }
 
 /** `-rw-r--r--          1,234 2026/01/31 12:00:00 name` (commas if rsync is asked for them). */
-const LINE = /^([-dlcbps][-rwxsStT]{9})\s+([0-9,]+) ([0-9/]{10} [0-9:]{8}) (.*)$/;
+const LINE = /^([-dlcbps][-rwxsStT]{9})\s+([0-9,]{1,20}) ([0-9/]{10} [0-9:]{8}) (.*)$/;
 
 /** What one path is. */
 export async function pathKind(path: string): Promise<"missing" | "directory" | "other"> {
@@ -86,12 +86,13 @@ export async function forEachFile(
     const isDirectory = kind === "directory";
     await listOne(rsyncListCommand({ path, isDirectory, excludes: files.excludes }), {
       onLine: (line) => {
-        const [, mode = "", size = "", time = "", name = ""] = LINE.exec(line) ?? [];
-        const plain = plainName(name);
-        if (!mode.startsWith("-") || plain === null) return;
+        const listed = parseListLine(line);
+        const plain = listed === null ? null : plainName(listed.name);
+        if (listed === null || plain === null || !listed.mode.startsWith("-")) return;
+        const { mode, size, time } = listed;
         onFile({
           path: isDirectory ? `${path}/${plain}` : path,
-          size: Number(size.replaceAll(",", "")),
+          size,
           changedWallMs: Date.parse(`${time.replaceAll("/", "-").replace(" ", "T")}Z`),
           mode,
         });
@@ -101,8 +102,29 @@ export async function forEachFile(
   }
 }
 
+/** One line of rsync's listing. */
+export interface ListLine {
+  /** As `ls` writes it: `-rw-r--r--`. */
+  readonly mode: string;
+  /** Bytes. */
+  readonly size: number;
+  /** `2026/01/31 12:00:00`, in UTC. */
+  readonly time: string;
+  /** As rsync writes it: {@linkcode plainName} undoes that. */
+  readonly name: string;
+}
+
+/** Reads a line of `rsync --list-only`; null: it is none. */
+export function parseListLine(line: string): ListLine | null {
+  const match = LINE.exec(line);
+  if (match === null) return null;
+  const [, mode = "", size = "", time = "", name = ""] = match;
+  const bytes = Number(size.replaceAll(",", ""));
+  return Number.isSafeInteger(bytes) ? { mode, size: bytes, time, name } : null;
+}
+
 /** Undoes what rsync writes in place of bytes that are not printable ASCII; null: it is no UTF-8. */
-function plainName(name: string): string | null {
+export function plainName(name: string): string | null {
   if (!name.includes("\\#")) return name;
   const latin = name.replaceAll(
     /\\#([0-3][0-7]{2})/g,
@@ -126,12 +148,12 @@ class Listing {
   }
 
   add(line: string): void {
-    const match = LINE.exec(line);
-    if (match === null) return; // A file name with a line feed can't be: rsync writes it as \#012.
-    const [, mode = "", sizeText = "", time, name] = match;
+    const listed = parseListLine(line);
+    if (listed === null) return; // A file name with a line feed can't be: rsync writes it as \#012.
+    const { mode, time, name } = listed;
     const isFile = mode.startsWith("-");
     // The size of a directory is its file system's affair.
-    const size = isFile ? Number(sizeText.replaceAll(",", "")) : 0;
+    const size = isFile ? listed.size : 0;
     this.#hash.update(`${mode} ${size} ${time} ${name}\n`);
     if (isFile) this.#files += 1;
     this.#bytes += size;

@@ -28,6 +28,8 @@ export async function* readLines(
     let from = 0;
     for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, from)) {
       parts.push(chunk.subarray(from, at));
+      // Also of a line that came in one piece: what is refused must not depend on how it was cut.
+      if (held + at - from > maxBytes) throw new LineTooLongError(maxBytes);
       yield parts.map((part) => decoder.decode(part, { stream: true })).join("") + decoder.decode();
       parts = [];
       held = 0;

@@ -46,8 +46,8 @@ export class ReturnBase {
 
   /** The list of `path`; null: none, or it is damaged (then nothing is taken for deleted). */
   async read(path: string): Promise<Tree | null> {
-    const rows = (await this.#all())[path];
-    return rows === undefined ? null : treeOf(rows);
+    const all = await this.#all();
+    return Object.hasOwn(all, path) ? treeOf(all[path]!) : null;
   }
 
   /** Writes the list of `path`, durably. */

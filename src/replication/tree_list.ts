@@ -61,7 +61,7 @@ export async function listTree(path: string, signal: AbortSignal): Promise<TreeL
   const said = new Response(child.stderr).text();
   let unreadable = 0;
   for await (const record of records(child.stdout)) {
-    const parsed = parseRecord(record);
+    const parsed = parseTreeRecord(record);
     if (parsed === null) unreadable += 1;
     else tree.set(...parsed);
     if (tree.size + unreadable <= MAX_TREE_ENTRIES) continue;
@@ -133,14 +133,16 @@ async function* records(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-function parseRecord(record: Uint8Array): [string, TreeEntry] | null {
+/** Reads `KIND\tSIZE\tTIME\tNAME`, as {@linkcode listTree} has `find` print it; null: no such record, or no UTF-8. */
+export function parseTreeRecord(record: Uint8Array): [string, TreeEntry] | null {
   let text: string;
   try {
     text = strict.decode(record);
   } catch {
     return null;
   }
-  const [, kind, size, mtime, name] = /^([fl])\t([0-9]+)\t(-?[0-9.]+)\t([^]+)$/.exec(text) ?? [];
+  const [, kind, size, mtime, name] =
+    /^([fl])\t([0-9]{1,15})\t(-?[0-9]+(?:\.[0-9]*)?)\t([^]+)$/.exec(text) ?? [];
   if (name === undefined) return null;
   const [seconds = "0", fraction = ""] = mtime!.split(".");
   const nine = fraction.slice(0, 9).padEnd(9, "0");

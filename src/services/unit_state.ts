@@ -71,8 +71,8 @@ function readBlock(unit: string, block: string): UnitState {
     result: get("Result"),
     conditionFailed: get("ConditionResult") === "no",
     endsByItself: get("Type") === "oneshot" && get("RemainAfterExit") === "no",
-    restarts: Number(get("NRestarts")) || 0,
-    killSignal: Number(get("KillSignal")) || 0,
+    restarts: count(get("NRestarts")),
+    killSignal: count(get("KillSignal")),
   };
 }
 
@@ -102,4 +102,9 @@ export function isAskedToEnd(state: UnitState): boolean {
 export function describeUnit(state: UnitState): string {
   const why = state.result === "" || state.result === "success" ? state.subState : state.result;
   return why === "" ? state.activeState : `${state.activeState} (${why})`;
+}
+
+/** A count that systemd printed; 0 for anything else. */
+function count(text: string | undefined): number {
+  return /^\d{1,10}$/.test(text ?? "") ? Number(text) : 0;
 }

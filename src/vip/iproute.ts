@@ -86,13 +86,18 @@ export interface BatchResult extends Observed {
   readonly failed: readonly FailedLine[];
 }
 
+/** `ip -N` prints numbers of tables and protocols as text. */
+const numberText = z.string().regex(/^\d{1,10}$/);
+/** Numbers of the kernel's have 32 bits. */
+const uint32 = z.number().int().min(0).max(0xffff_ffff);
+
 const addressSchema = z.object({
   family: z.string().optional(),
   local: z.string().optional(),
-  prefixlen: z.number().optional(),
+  prefixlen: uint32.max(128).optional(),
   label: z.string().optional(),
-  valid_life_time: z.number().optional(),
-  preferred_life_time: z.number().optional(),
+  valid_life_time: uint32.optional(),
+  preferred_life_time: uint32.optional(),
   tentative: z.boolean().optional(),
   dadfailed: z.boolean().optional(),
   nodad: z.boolean().optional(),
@@ -100,8 +105,9 @@ const addressSchema = z.object({
 });
 
 const interfacesSchema = z.array(z.object({
-  ifindex: z.number().optional(),
-  ifname: z.string().optional(),
+  ifindex: uint32.min(1).optional(),
+  // What the kernel takes for a name (dev_valid_name()): it goes into the lines of a batch.
+  ifname: z.string().regex(/^[^\s/]+$/).optional(),
   flags: z.array(z.string()).optional(),
   address: z.string().optional(),
   addr_info: z.array(addressSchema).optional(),
@@ -112,10 +118,10 @@ const routesSchema = z.array(z.object({
   dst: z.string(),
   gateway: z.string().optional(),
   dev: z.string().optional(),
-  table: z.string().optional(),
+  table: numberText.optional(),
   prefsrc: z.string().optional(),
-  metric: z.number().optional(),
-  protocol: z.string().optional(),
+  metric: uint32.optional(),
+  protocol: numberText.optional(),
   pref: z.string().optional(),
 }));
 

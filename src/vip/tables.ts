@@ -16,12 +16,17 @@ const BUILT_IN: ReadonlyMap<string, number> = new Map([
 /** Where iproute2 keeps the names, the administrator's first. */
 const FILES = ["/etc/iproute2/rt_tables", "/usr/share/iproute2/rt_tables"];
 
+/** Largest number of a table (rtnetlink(7), RTA_TABLE: 32 bits). */
+const MAX_TABLE = 0xffff_ffff;
+
 /** Reads `NUMBER NAME` lines; anything else is a comment. */
 export function parseTables(text: string): ReadonlyMap<string, number> {
   const tables = new Map<string, number>();
   for (const line of text.split("\n")) {
     const match = /^\s*(\d+|0x[0-9a-f]+)\s+(\S+)/i.exec(line);
-    if (match?.[1] !== undefined && match[2] !== undefined) tables.set(match[2], Number(match[1]));
+    const [, number, name] = match ?? [];
+    if (number === undefined || name === undefined || Number(number) > MAX_TABLE) continue;
+    tables.set(name, Number(number));
   }
   return tables;
 }

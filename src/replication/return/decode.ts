@@ -27,9 +27,10 @@ export function decodeChange(line: string): DecodedChange | null {
   if (!line.startsWith("table ")) return null;
   const truncate = /^table (.+): TRUNCATE: /.exec(line);
   if (truncate !== null) return { kind: "TRUNCATE", tables: truncate[1]!.split(", ") };
-  const head =
-    /^table ((?:"(?:[^"]|"")*"|[^".])+\.(?:"(?:[^"]|"")*"|[^":])+): (INSERT|UPDATE|DELETE):/
-      .exec(line);
+  // A doubled quote is the end of one quoted part and the beginning of the next: only one reading of any
+  // text, or a line of many quotes would be tried in all of them.
+  const head = /^table ((?:"[^"]*"|[^".])+\.(?:"[^"]*"|[^":])+): (INSERT|UPDATE|DELETE):/
+    .exec(line);
   if (head === null) throw new SyntaxError(`Cannot read the change ${line.slice(0, 200)}`);
   const [whole, table = "", kind] = head;
   const reader = new TupleReader(line, whole.length);
@@ -58,16 +59,17 @@ class TupleReader {
   /** Up to `end` or the end of the line; null: `(no-tuple-data)`. */
   tuple(end?: string): RowValues | null {
     if (this.skip(" (no-tuple-data)")) return null;
-    const row: Record<string, string | null> = {};
+    const row: (readonly [string, string | null])[] = [];
     while (this.#at < this.#text.length) {
-      if (end !== undefined && this.skip(end)) return row;
+      if (end !== undefined && this.skip(end)) break;
       if (!this.skip(" ")) this.#fail();
       const name = this.#name();
       this.#type();
       const value = this.#value();
-      if (value !== undefined) row[name] = value;
+      if (value !== undefined) row.push([name, value]);
     }
-    return row;
+    // Not by assignment: a column may be called `__proto__`.
+    return Object.fromEntries(row);
   }
 
   #name(): string {
@@ -78,11 +80,7 @@ class TupleReader {
       this.#at = end;
       return name;
     }
-    const found = /"((?:[^"]|"")*)"/y;
-    found.lastIndex = this.#at;
-    const match = found.exec(this.#text) ?? this.#fail();
-    this.#at = found.lastIndex;
-    return match[1]!.replaceAll('""', '"');
+    return this.#quoted('"');
   }
 
   /** `[character varying]:`, `[text[]]:`; a type's name may be quoted and hold anything. */
@@ -104,17 +102,24 @@ class TupleReader {
   #value(): string | null | undefined {
     if (this.skip("null")) return null;
     if (this.skip("unchanged-toast-datum")) return undefined;
-    const quoted = /B?'((?:[^']|'')*)'/y;
-    quoted.lastIndex = this.#at;
-    const match = quoted.exec(this.#text);
-    if (match !== null) {
-      this.#at = quoted.lastIndex;
-      return match[1]!.replaceAll("''", "'");
-    }
+    if (this.skip("B'")) this.#at -= 1;
+    if (this.#text[this.#at] === "'") return this.#quoted("'");
     const end = this.#text.indexOf(" ", this.#at);
     const value = this.#text.slice(this.#at, end === -1 ? undefined : end);
     this.#at += value.length;
     return value;
+  }
+
+  /** From one quote to the next that is not doubled. By hand: a value may be larger than a pattern can walk. */
+  #quoted(quote: string): string {
+    const from = this.#at + 1;
+    for (let at = from;; at += 2) {
+      at = this.#text.indexOf(quote, at);
+      if (at === -1) this.#fail();
+      if (this.#text[at + 1] === quote) continue;
+      this.#at = at + 1;
+      return this.#text.slice(from, at).replaceAll(quote + quote, quote);
+    }
   }
 
   #fail(): never {
