@@ -44,6 +44,8 @@ export function runsFromSource(): boolean {
 /** A host with relais. */
 export class RelaisHost {
   #daemon: HostProcess | null = null;
+  /** Further environment of the daemons that are started from now on. */
+  environment: Readonly<Record<string, string>> = {};
 
   constructor(readonly host: TestHost) {}
 
@@ -71,7 +73,8 @@ export class RelaisHost {
   /** Starts the daemon (it may take a moment until it answers: {@linkcode waitFor}). */
   start(options: readonly string[] = []): void {
     if (this.daemon !== null) throw new Error(`Cannot start relais on ${this.name} as it runs`);
-    this.#daemon = this.host.spawn([RELAIS, "daemon", ...options], { logFile: LOG_FILE });
+    const env = this.environment;
+    this.#daemon = this.host.spawn([RELAIS, "daemon", ...options], { logFile: LOG_FILE, env });
   }
 
   /** Ends the daemon; throws when an orderly end takes longer than `deadlineMs`. */
