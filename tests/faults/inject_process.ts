@@ -8,7 +8,9 @@ import { PBX_PID_FILE } from "../support/pbx.ts";
 import { signalPid } from "../support/process_table.ts";
 import { RELAIS, type RelaisHost } from "../support/relais_host.ts";
 import { between, type Injection, pause, type Scene, type Undo } from "./injection.ts";
+import { stepHasWork } from "../../src/runtime/steps.ts";
 import { Killer } from "./killer.ts";
+import { stepNames } from "./schedule.ts";
 import type { RealKind } from "./kinds.ts";
 import { WATCHDOG_MS } from "./supervisor.ts";
 import type { World } from "./world.ts";
@@ -127,9 +129,14 @@ export const PROCESS_FAULTS = {
 async function nothingToUndo(): Promise<void> {}
 
 /** The killer takes its place at a daemon; without one there is nobody to kill. */
-async function attach({ fault }: Scene, victim: RelaisHost): Promise<Killer | null> {
+async function attach({ world, fault }: Scene, victim: RelaisHost): Promise<Killer | null> {
   const pid = await victim.daemon?.pid() ?? -1;
-  return pid > 0 && fault.kill !== null ? await Killer.attach(pid, fault.kill) : null;
+  if (pid <= 0 || fault.kill === null) return null;
+  const { goal, number, systemCalls } = fault.kill;
+  // Steps for which nothing is configured leave no line.
+  const before = stepNames(goal).slice(0, number)
+    .filter((name) => stepHasWork(name, world.configOf(victim)));
+  return await Killer.attach(pid, { goal, number: before.length, systemCalls });
 }
 
 async function killed({ note, fault }: Scene, killer: Killer | null): Promise<void> {

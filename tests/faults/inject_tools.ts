@@ -32,18 +32,25 @@ export const TOOL_FAULTS = {
     await host.host.exec(["mv", "/usr/sbin/nft", "/usr/sbin/nft.away"]);
     return async () => void await host.host.exec(["mv", "/usr/sbin/nft.away", "/usr/sbin/nft"]);
   },
-  "clock-back": async ({ world, host }) => {
+  // The one that stands by gets a clock of its own, then (mostly) the service, then the jump.
+  "clock-back": async ({ world, fault, host, note }) => {
     await host.host.writeFile(CLOCK_FILE, "+0\n");
-    await restart(world, host, {
+    const environment = {
       LD_PRELOAD: await faketimeLibrary(host),
       FAKETIME_TIMESTAMP_FILE: CLOCK_FILE,
       FAKETIME_CACHE_DURATION: "1",
       FAKETIME_DONT_FAKE_MONOTONIC: "1",
-    });
+    };
+    await restart(world, host, environment);
+    if (fault.dice[0] < 0.7) {
+      const { code } = await world.other(host).relais(["switchover"]);
+      note(`switchover to it: ${code}`);
+    }
     await host.host.writeFile(CLOCK_FILE, "-3600\n");
+    note(`set back while ${(await host.status())?.node.state}`);
     return async () => {
       await host.host.writeFile(CLOCK_FILE, "+0\n");
-      await restart(world, host, {});
+      host.environment = {}; // of the next daemon there
     };
   },
   // The move itself is in the schedule, for every kind.
@@ -69,7 +76,7 @@ async function replace(host: RelaisHost, tool: string, script: string): Promise<
   };
 }
 
-/** A daemon that ends for its successor, which starts with this environment and adopts. */
+/** A daemon that ends for its successor, which starts with this environment; then the pair is at rest. */
 async function restart(
   world: World,
   host: RelaisHost,
@@ -79,10 +86,11 @@ async function restart(
   host.environment = environment;
   world.supervisor(host).wanted = true;
   await host.daemon?.signal("SIGUSR1");
-  await host.waitFor(({ node }) => node.instanceId !== before && node.state !== "starting", {
+  await host.waitFor(({ node }) => node.instanceId !== before, {
     deadlineMs: LIVE_DEADLINE_MS,
     what: "the next daemon",
   });
+  await world.untilRest(LIVE_DEADLINE_MS);
 }
 
 /** libfaketime: the wall clock of one process moves, its monotonic clock and the machine's stay. */

@@ -44,8 +44,8 @@ function facts(
 export const KIND_FACTS = {
   "kill": facts("kill", "simulated", [1, 3], "kill -9 of the daemon, started again"),
   "kill-in-takeover": facts("cut", "nothing", [3, 8], "kill -9 at a step of a takeover"),
-  "kill-in-hand-over": facts("stop", "nothing", [2, 6], "kill -9 of who gives, at a step"),
-  "kill-in-taking-back": facts("stop", "nothing", [2, 6], "kill -9 of who is given, at a step"),
+  "kill-in-hand-over": facts("cut", "nothing", [2, 6], "kill -9 of who gives, at a step"),
+  "kill-in-taking-back": facts("cut", "nothing", [2, 6], "kill -9 of who is given, at a step"),
   "kill-in-join": facts("kill", "nothing", [2, 5], "kill -9 while a node comes to rest"),
   "dead": facts("dead-for-good", "nothing", [4, 12], "kill -9 for good, with or without clean-up"),
   "stopped": facts("stall", "nothing", [1, 20], "SIGSTOP of the daemon"),
@@ -109,6 +109,9 @@ export interface RealBound {
   readonly stale: number | null;
   /** From the end of the fault to one that serves and one that stands by. */
   readonly rest: number;
+  /** `isolated_after_ms` and `interval_ms`: a daemon that could not run for so long lets go. */
+  readonly isolated: number;
+  readonly interval: number;
 }
 
 /** Kinds in which nothing can tell the hosts that the other one lives (safety.md, "What is not claimed"). */
@@ -139,5 +142,7 @@ export function realBound(kind: RealKind, config: LocalConfig): RealBound {
     noneUntil: facts.none === "simulated" && kind !== "kill" ? "end" : "rest",
     stale: ANNOUNCEMENTS_LOST.includes(kind) ? null : STALE_MS,
     rest: livenessMs(config),
+    isolated: config.heartbeat.isolatedAfterMs,
+    interval: config.heartbeat.intervalMs,
   };
 }

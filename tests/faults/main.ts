@@ -97,6 +97,10 @@ async function play(schedule: Schedule, minutes: number): Promise<number> {
   console.log(`\n${worstOfKinds(results)}\n`);
   for (const text of violations) console.log(`VIOLATION ${text.slice(0, 4_000)}`);
   const again = `make faults SEED=${schedule.seed} MINUTES=${minutes}`;
+  const excused = results.filter((each) => each.none_excused !== null).length;
+  console.log(
+    `"nobody" not judged in ${excused} of them, as a daemon could not run (see the rows)`,
+  );
   console.log(`${results.length} faults, ${violations.length} violations (${again})`);
   return violations.length === 0 && results.length > 0 ? 0 : 1;
 }

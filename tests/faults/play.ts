@@ -31,8 +31,8 @@ const AT_THE_SERVING: readonly RealKind[] = [
   "operator",
 ];
 
-/** A daemon of a node that serves adopts, and comes to no rest. */
-const AT_THE_STANDBY: readonly RealKind[] = ["kill-in-join"];
+/** A daemon of a node that serves adopts and comes to no rest; a restart of the standby disturbs nobody. */
+const AT_THE_STANDBY: readonly RealKind[] = ["kill-in-join", "clock-back"];
 
 /** Plays it to rest. Throws only when the test bed itself is broken. */
 export async function playFault(world: World, fault: PlannedFault): Promise<FaultResult> {
@@ -49,6 +49,7 @@ export async function playFault(world: World, fault: PlannedFault): Promise<Faul
     : fault.victim;
   const host = await world.victim(victim);
   const wasServing = host === await world.victim("serving");
+  const logs = world.logs();
   const from = Date.now();
   const undo = await FAULTS[fault.kind]({ world, fault, host, note });
   const moving = fault.move === null ? null : type(world, fault.move, note);
@@ -81,6 +82,7 @@ export async function playFault(world: World, fault: PlannedFault): Promise<Faul
     restMs,
     vips: capture.vips,
     stalledMs: world.stalls.longest({ from, to }),
+    daemonLateMs: logs.longestStall(),
     staleArpMs: world.arp.longestStale(capture.vips[0]!, { from, to }),
     lost: (await client.summary(phase, "vip")).lost,
     sipLost: (await client.summary(phase, "sip")).lost,

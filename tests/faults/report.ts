@@ -55,7 +55,12 @@ export function tableRow(result: FaultResult): string {
     result.rest_ms === null ? "never" : `${(result.rest_ms / 1000).toFixed(1)} s`,
     `${result.machine_late_ms}`,
   ]);
-  const notes = result.notes.length === 0 ? [] : [`     ${result.notes.join("; ")}`];
+  const { none_excused: excused } = result;
+  const said = [
+    ...result.notes,
+    ...(excused === null ? [] : [`"nobody" is not judged: ${excused}`]),
+  ];
+  const notes = said.length === 0 ? [] : [`     ${said.join("; ")}`];
   return [line, ...notes, ...result.violations.map((each) => `     VIOLATION ${each}`)].join("\n");
 }
 

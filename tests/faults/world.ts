@@ -17,6 +17,7 @@ import type { RelaisHost } from "../support/relais_host.ts";
 import { runOk } from "../../src/os/process.ts";
 import { ArpTable } from "./arp_table.ts";
 import { Capture } from "./capture.ts";
+import { longestStall } from "./log_lines.ts";
 import type { Victim } from "./schedule.ts";
 import { Stalls } from "./stalls.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -26,6 +27,10 @@ const STATE_MB = 4;
 /** Unchanged for so long: the pair is at rest. A failback that is due begins within that time. */
 const QUIET_MS = 2_500;
 const START_DEADLINE_MS = 90_000;
+
+/** Each step shall have something to do, the hooks' too. */
+const HOOKS = ["before_takeover", "after_takeover", "before_handback", "after_handback"]
+  .map((key) => `${key} = [{ command = ["/bin/true"] }]`);
 
 /** Which preset, and what differs from the usual configuration. */
 export interface WorldOptions {
@@ -37,7 +42,9 @@ export interface WorldOptions {
 /** See the module. */
 export class World {
   readonly lab: Lab;
+  /** The master's; the figures are the same on both. */
   readonly config: LocalConfig;
+  readonly #configs: readonly [LocalConfig, LocalConfig];
   readonly supervisors: readonly [Supervisor, Supervisor];
 
   private constructor(
@@ -49,7 +56,9 @@ export class World {
     readonly stalls: Stalls,
   ) {
     this.lab = cluster.lab;
-    this.config = localConfig(parseConfig(relaisToml(config)), "master");
+    const parsed = parseConfig(relaisToml(config));
+    this.#configs = [localConfig(parsed, "master"), localConfig(parsed, "slave")];
+    this.config = this.#configs[0];
     this.supervisors = [new Supervisor(cluster.master), new Supervisor(cluster.slave)];
   }
 
@@ -58,6 +67,7 @@ export class World {
     const config: ConfigOptions = {
       heartbeat: [`preset = "${options.preset}"`],
       failback: ['mode = "auto"', "stable_s = 1"],
+      hooks: HOOKS,
       ...options.config,
     };
     const cluster = await Cluster.create({
@@ -85,6 +95,11 @@ export class World {
     return this.supervisors[host === this.cluster.master ? 0 : 1];
   }
 
+  /** The configuration as that host has it. */
+  configOf(host: RelaisHost): LocalConfig {
+    return this.#configs[host === this.cluster.master ? 0 : 1];
+  }
+
   /** The other host. */
   other(host: RelaisHost): RelaisHost {
     return host === this.cluster.master ? this.cluster.slave : this.cluster.master;
@@ -102,6 +117,14 @@ export class World {
   /** The host's name in the lab. */
   nameOf(host: RelaisHost): "master" | "slave" {
     return host === this.cluster.master ? "master" : "slave";
+  }
+
+  /** What the daemons write from now on. */
+  logs(): { readonly longestStall: () => number } {
+    const sizes = this.cluster.both.map((host) => host.logSize() ?? 0);
+    const text = (): string =>
+      this.cluster.both.map((host, i) => host.logFrom(sizes[i]!)).join("\n");
+    return { longestStall: () => longestStall(text()) };
   }
 
   /**

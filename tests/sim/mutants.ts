@@ -310,4 +310,12 @@ export const MUTANTS: readonly Mutant[] = [
     to: "",
     equivalent: "only a policy of the operator: an early failback is neither two nor none",
   },
+  {
+    name: "the slave lets a ready master have no turn",
+    file: "transitions_rest.ts",
+    from: "readyPeerHadItsTurn(c) && ",
+    to: "",
+    equivalent:
+      "both set out at one instant, and the slave yields within the bound; ready_master_first.scenario holds it",
+  },
 ];

@@ -119,6 +119,25 @@ export class RelaisHost {
     return await this.waitFor(({ node }) => node.state === state, { deadlineMs, what: state });
   }
 
+  /** Bytes of the daemon's log; null while the host is off. */
+  logSize(): number | null {
+    try {
+      return Deno.statSync(this.host.root + LOG_FILE).size;
+    } catch {
+      return null; // off, or no daemon was ever started
+    }
+  }
+
+  /** The daemon's log from a byte on; empty while the host is off. */
+  logFrom(size: number): string {
+    try {
+      const bytes = Deno.readFileSync(this.host.root + LOG_FILE);
+      return new TextDecoder().decode(bytes.subarray(size));
+    } catch {
+      return "";
+    }
+  }
+
   /** The newest lines of the daemon's log; survives a power cut. */
   log(lines: number): string {
     try {
