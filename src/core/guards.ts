@@ -62,6 +62,14 @@ export function peerIsIdleTooLong({ state, now, config }: Context): boolean {
     now - Math.max(state.peerIdleSince, state.since) >= config.deadAfterMs * VACANT_DEAD_TIMES;
 }
 
+/**
+ * A peer that has just become ready is about to serve: the patience of the one may end in the very moment in
+ * which the other one is ready, and both would set out. It goes first; after `deadAfterMs` it had its turn.
+ */
+export function readyPeerHadItsTurn({ state, now, config }: Context): boolean {
+  return state.peerReadySince === null || now - state.peerReadySince >= config.deadAfterMs;
+}
+
 /** As {@linkcode peerIsIdleTooLong}, for a peer that may be busy stopping its services. */
 export function peerIsStuck({ state, now }: Context): boolean {
   return state.peerIdleSince !== null &&

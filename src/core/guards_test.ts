@@ -4,6 +4,7 @@ import {
   failbackIsDue,
   FLAPPING_WINDOW_MS,
   peerIsIdleTooLong,
+  readyPeerHadItsTurn,
   stableNeededMs,
   unfitForLong,
 } from "./guards.ts";
@@ -86,6 +87,15 @@ Deno.test("peerIsIdleTooLong() counts five times dead_after_ms from when both we
   assert.equal(peerIsIdleTooLong(context(state)), true);
   assert.equal(peerIsIdleTooLong(context({ ...state, since: NOW - 14_999 })), false);
   assert.equal(peerIsIdleTooLong(context({ ...state, peerIdleSince: null })), false);
+});
+
+Deno.test("readyPeerHadItsTurn() waits dead_after_ms for one that is ready, and for no other one", () => {
+  const turn = (peerReadySince: number | null): boolean =>
+    readyPeerHadItsTurn(context({ peerReadySince }));
+  assert.equal(turn(NOW), false);
+  assert.equal(turn(NOW - 2999), false);
+  assert.equal(turn(NOW - 3000), true);
+  assert.equal(turn(null), true);
 });
 
 Deno.test("unfitForLong() believes a dead network sooner than ill services", () => {

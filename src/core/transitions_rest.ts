@@ -15,6 +15,7 @@ import {
   peerIsIdleTooLong,
   peerIsStuck,
   peerRestsIn,
+  readyPeerHadItsTurn,
   vipsAreFree,
   wasGivenTheService,
 } from "./guards.ts";
@@ -143,9 +144,10 @@ export const STANDBY_RULES: readonly Rule[] = [
     role: "slave",
     from: ["standby"],
     when:
-      "the peer lives but has not been serving for long, nobody answers for the VIPs, and I am fit",
+      "the peer lives but has not been serving for long, and did not even when it was ready, nobody answers for the VIPs, and I am fit",
     guard: (c) =>
-      peerIsIdleTooLong(c) && vipsAreFree(c) && c.s.unfitReasons.length === 0 &&
+      peerIsIdleTooLong(c) && readyPeerHadItsTurn(c) && vipsAreFree(c) &&
+      c.s.unfitReasons.length === 0 &&
       (peerRestsIn(c, ["standby", "failed", "maintenance", "isolated", "starting"]) ||
         (peerIsStuck(c) && peerRestsIn(c, ["rejoining"]))),
     to: "taking-over",

@@ -358,4 +358,12 @@ export const MUTANTS: readonly Mutant[] = [
     equivalent:
       "while the peer is heard nothing is decided that would fence it; the word matters only if it falls silent again within five minutes (fencing_test.ts)",
   },
+  {
+    name: "the slave lets a ready master have no turn",
+    file: "transitions_rest.ts",
+    from: "readyPeerHadItsTurn(c) && ",
+    to: "",
+    equivalent:
+      "both set out at one instant, and the slave yields within the bound; ready_master_first.scenario holds it",
+  },
 ];

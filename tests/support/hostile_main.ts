@@ -7,6 +7,7 @@
  *   post URL HEADERS_JSON BODY   one request; prints status and text
  *   icmp ADDRESS COUNT           echo replies that answer nothing, truncated and wrong ones
  *   arp INTERFACE VIP COUNT      ARP frames with wrong lengths and types that speak for the VIP
+ *   flood ADDRESS PER_SECOND echo|udp   echo requests, or UDP to a closed port, until it is ended
  *
  * @module
  */
@@ -21,6 +22,7 @@ import {
   openPacketSocket,
   openSocket,
   sendTo,
+  SOCK_DGRAM,
   SOCK_RAW,
   waitReadable,
 } from "./blocking_socket.ts";
@@ -107,6 +109,23 @@ function icmp(address: string, count: number): void {
   }
 }
 
+function flood(address: string, perSecond: number, what: string): never {
+  const udp = what === "udp";
+  const fd = udp ? openSocket(AF_INET, SOCK_DGRAM, 0) : openSocket(AF_INET, SOCK_RAW, 1);
+  const to = internetAddress(ipBytes(address), udp ? 9 : 0);
+  const message = randomBytes(udp ? 900 : 64);
+  if (!udp) {
+    message.fill(0, 0, 8);
+    message[0] = 8; // echo request
+    new DataView(message.buffer).setUint16(2, internetChecksum(message));
+  }
+  const EVERY_MS = 10;
+  while (true) {
+    for (let n = 0; n < perSecond * EVERY_MS / 1000; n++) sendTo(fd, message, to);
+    waitReadable([], EVERY_MS);
+  }
+}
+
 function arp(interfaceName: string, vip: string, count: number): void {
   const fd = openPacketSocket(interfaceName, ETH_P_ARP);
   const broadcast = linkAddress(interfaceName, ETH_P_ARP);
@@ -140,4 +159,7 @@ else if (kind === "hold") await hold(text(0), number(1), number(2));
 else if (kind === "post") await post(text(0), text(1), text(2));
 else if (kind === "icmp") icmp(text(0), number(1));
 else if (kind === "arp") arp(text(0), text(1), number(2));
-else throw new Error(`Cannot send "${kind}" as it is not known: http, hold, post, icmp, arp`);
+else if (kind === "flood") flood(text(0), number(1), text(2));
+else {throw new Error(
+    `Cannot send "${kind}" as it is not known: http, hold, post, icmp, arp, flood`,
+  );}

@@ -44,6 +44,8 @@ export function runsFromSource(): boolean {
 /** A host with relais. */
 export class RelaisHost {
   #daemon: HostProcess | null = null;
+  /** Further environment of the daemons that are started from now on. */
+  environment: Readonly<Record<string, string>> = {};
 
   constructor(readonly host: TestHost) {}
 
@@ -71,7 +73,8 @@ export class RelaisHost {
   /** Starts the daemon (it may take a moment until it answers: {@linkcode waitFor}). */
   start(options: readonly string[] = []): void {
     if (this.daemon !== null) throw new Error(`Cannot start relais on ${this.name} as it runs`);
-    this.#daemon = this.host.spawn([RELAIS, "daemon", ...options], { logFile: LOG_FILE });
+    const env = this.environment;
+    this.#daemon = this.host.spawn([RELAIS, "daemon", ...options], { logFile: LOG_FILE, env });
   }
 
   /** Ends the daemon; throws when an orderly end takes longer than `deadlineMs`. */
@@ -114,6 +117,25 @@ export class RelaisHost {
   /** Waits until the node is in a state. */
   async untilState(state: StateName, deadlineMs: number): Promise<StatusDocument> {
     return await this.waitFor(({ node }) => node.state === state, { deadlineMs, what: state });
+  }
+
+  /** Bytes of the daemon's log; null while the host is off. */
+  logSize(): number | null {
+    try {
+      return Deno.statSync(this.host.root + LOG_FILE).size;
+    } catch {
+      return null; // off, or no daemon was ever started
+    }
+  }
+
+  /** The daemon's log from a byte on; empty while the host is off. */
+  logFrom(size: number): string {
+    try {
+      const bytes = Deno.readFileSync(this.host.root + LOG_FILE);
+      return new TextDecoder().decode(bytes.subarray(size));
+    } catch {
+      return "";
+    }
   }
 
   /** The newest lines of the daemon's log; survives a power cut. */
