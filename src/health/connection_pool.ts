@@ -21,6 +21,10 @@ export interface ConnectionPoolOptions<C extends Deno.Conn> {
    * that keep their requests unfinished must not lock the peer out. Default: none is.
    */
   readonly isPreferred?: (conn: C) => boolean;
+  /** Whose connection it is, for {@linkcode maxPerOwner}. Default: all have one owner. */
+  readonly ownerOf?: (conn: C) => string;
+  /** Connections at the same time of one owner that is not preferred. Default: no bound of its own. */
+  readonly maxPerOwner?: number;
   readonly deadlines: ConnectionDeadlines;
   readonly clock: Clock;
   readonly onError: (error: Error) => void;
@@ -34,8 +38,8 @@ export class ConnectionPool<C extends Deno.Conn> {
   readonly #stopped = new AbortController();
   /** Each with the name that it can be ended by. */
   readonly #listeners = new Map<AsyncAcceptor<C>, unknown>();
-  /** Oldest use first; with whether it is preferred. */
-  readonly #connections = new Map<ServedConnection, boolean>();
+  /** Oldest use first. */
+  readonly #connections = new Map<ServedConnection, Standing>();
   readonly #tasks = new Set<Promise<void>>();
 
   constructor(options: ConnectionPoolOptions<C>) {
@@ -93,8 +97,13 @@ export class ConnectionPool<C extends Deno.Conn> {
 
   #serve(conn: C): void {
     const { handle, max, deadlines, onError, onGarbage } = this.#options;
-    const preferred = this.#options.isPreferred?.(conn) ?? false;
-    if (this.#connections.size >= max && !this.#makeRoom(preferred)) {
+    const standing: Standing = {
+      preferred: this.#options.isPreferred?.(conn) ?? false,
+      owner: this.#options.ownerOf?.(conn) ?? "",
+    };
+    const hasRoom = this.#makeRoomOf(standing) &&
+      (this.#connections.size < max || this.#makeRoom(standing.preferred));
+    if (!hasRoom) {
       conn.close();
       onGarbage("one connection too many");
       return;
@@ -107,10 +116,10 @@ export class ConnectionPool<C extends Deno.Conn> {
       onError,
       onIdle: () => {
         this.#connections.delete(connection);
-        this.#connections.set(connection, preferred);
+        this.#connections.set(connection, standing);
       },
     });
-    this.#connections.set(connection, preferred);
+    this.#connections.set(connection, standing);
     this.#run(connection.serve().finally(() => this.#connections.delete(connection)));
   }
 
@@ -120,8 +129,21 @@ export class ConnectionPool<C extends Deno.Conn> {
    */
   #makeRoom(preferred: boolean): boolean {
     const all = [...this.#connections];
-    const [victim] = (preferred ? all.find(([, kept]) => !kept) : undefined) ??
+    const [victim] = (preferred ? all.find(([, kept]) => !kept.preferred) : undefined) ??
       all.find(([connection]) => connection.waiting) ?? [];
+    return this.#end(victim);
+  }
+
+  /** An owner that has all of its connections gives the longest waiting one up. False: none waits. */
+  #makeRoomOf({ preferred, owner }: Standing): boolean {
+    const { maxPerOwner = Infinity } = this.#options;
+    if (preferred || maxPerOwner === Infinity) return true;
+    const own = [...this.#connections].filter(([, kept]) => kept.owner === owner);
+    if (own.length < maxPerOwner) return true;
+    return this.#end(own.find(([connection]) => connection.waiting)?.[0]);
+  }
+
+  #end(victim: ServedConnection | undefined): boolean {
     if (victim === undefined) return false;
     this.#connections.delete(victim);
     victim.close();
@@ -132,6 +154,12 @@ export class ConnectionPool<C extends Deno.Conn> {
     this.#tasks.add(task);
     task.finally(() => this.#tasks.delete(task));
   }
+}
+
+/** Whose a connection is, and whether it comes first. */
+interface Standing {
+  readonly preferred: boolean;
+  readonly owner: string;
 }
 
 /** The part of a `Deno.Listener` that is used. */

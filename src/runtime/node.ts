@@ -9,14 +9,14 @@ import { coreConfig } from "../config/load.ts";
 import { assess, type Situation } from "../core/situation.ts";
 import { initialState } from "../core/state.ts";
 import type { StepResult } from "../core/step.ts";
-import type { StatusDocument } from "../health/types.ts";
 import { messageOf } from "../os/errors.ts";
 import { getLog } from "../os/log.ts";
 import { hasServed, isAdoptable } from "./adoption.ts";
 import { Alerts } from "./alerts.ts";
 import { CopyCare } from "./copy_care.ts";
-import { noCounters } from "./counters.ts";
+import { type Counters, noCounters } from "./counters.ts";
 import { createGoalRunner } from "./create_goal_runner.ts";
+import { createLinks } from "./create_links.ts";
 import { GateKeeper } from "./gate_keeper.ts";
 import type { GoalRunner } from "./goal_runner.ts";
 import { hearPeer } from "./hear_peer.ts";
@@ -24,7 +24,7 @@ import type { History } from "./history.ts";
 import type { HookOccasion } from "./hooks.ts";
 import { IdleWatch } from "./idle.ts";
 import { IsolationWatch } from "./isolation_watch.ts";
-import { Links } from "./links.ts";
+import type { Links } from "./links.ts";
 import { Loop } from "./loop.ts";
 import { MemoryKeeper } from "./memory_keeper.ts";
 import type { NodeOptions } from "./node_options.ts";
@@ -72,7 +72,7 @@ export class Node {
   #occasion: Pick<HookOccasion, "rule" | "reason"> = { rule: "", reason: "" };
   #ended = false;
   /** Filled by the HTTP side. */
-  readonly counters: StatusDocument["counters"];
+  readonly counters: Counters;
 
   /** The parts are made in the order in which they need each other; what comes later is reached late. */
   constructor(options: NodeOptions) {
@@ -87,8 +87,7 @@ export class Node {
       new Alerts({ clock, onNew: (text) => log.warn(text, { event: "alert" }) });
     this.history = former?.history ??
       this.#ports.history({ stateDir: options.stateDir, onTrouble });
-    const knownWitnesses = options.memory.load()?.witnesses ?? [];
-    this.links = new Links({ config, clock, knownWitnesses, onNews, ports: this.#ports });
+    this.links = createLinks(options, { ports: this.#ports, onNews });
     this.keeper = this.#makeKeeper({ onTrouble, onNews });
     this.#gate = new GateKeeper({ gate: options.gate, onTrouble });
     this.#services = new ServicesWatch({

@@ -42,3 +42,35 @@ export async function post(
 ): Promise<PostAnswer> {
   return JSON.parse(await attack(host, ["post", url, JSON.stringify(headers), body]));
 }
+
+/** Sends each text over a connection of its own, and returns what came back on each until its end. */
+export async function sendRaw(
+  host: TestHost,
+  { address, port, texts }: {
+    readonly address: string;
+    readonly port: number;
+    readonly texts: readonly string[];
+  },
+): Promise<readonly string[]> {
+  return JSON.parse(await attack(host, ["raw", address, `${port}`, JSON.stringify(texts)]));
+}
+
+/** A whole request as text. */
+export function requestText(
+  { method, path, headers = {}, body = "" }: {
+    readonly method: string;
+    readonly path: string;
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly body?: string;
+  },
+): string {
+  const length = new TextEncoder().encode(body).length;
+  const lines = Object.entries({ Host: "relais", ...headers, "Content-Length": `${length}` })
+    .map(([name, value]) => `${name}: ${value}`);
+  return `${method} ${path} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n${body}`;
+}
+
+/** The status of the first answer in what {@linkcode sendRaw} brought; 0: none. */
+export function statusOf(answer: string): number {
+  return Number(/^HTTP\/1\.1 (\d{3}) /.exec(answer)?.[1] ?? 0);
+}
