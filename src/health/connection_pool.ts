@@ -5,10 +5,13 @@
  */
 
 import type { Clock } from "../os/clock.ts";
+import { next, type Rate } from "./request_pace.ts";
 import { type ConnectionDeadlines, ServedConnection } from "./served_connection.ts";
 
 /** After a failed accept (no descriptor left, most likely): time for others to end. */
 const ACCEPT_PAUSE_MS = 200;
+/** Shorter waits are saved up: each timer costs more than some accepted connections. */
+const PACE_FROM_MS = 50;
 
 /** What {@linkcode ConnectionPool} needs. */
 export interface ConnectionPoolOptions<C extends Deno.Conn> {
@@ -25,6 +28,8 @@ export interface ConnectionPoolOptions<C extends Deno.Conn> {
   readonly ownerOf?: (conn: C) => string;
   /** Connections at the same time of one owner that is not preferred. Default: no bound of its own. */
   readonly maxPerOwner?: number;
+  /** How often connections that are not preferred are accepted. Default: as they come. */
+  readonly connects?: Rate;
   readonly deadlines: ConnectionDeadlines;
   readonly clock: Clock;
   readonly onError: (error: Error) => void;
@@ -41,6 +46,8 @@ export class ConnectionPool<C extends Deno.Conn> {
   /** Oldest use first. */
   readonly #connections = new Map<ServedConnection, Standing>();
   readonly #tasks = new Set<Promise<void>>();
+  /** When the rate of accepting is at rest again (monotonic ms). */
+  #restAt = -Infinity;
 
   constructor(options: ConnectionPoolOptions<C>) {
     this.#options = options;
@@ -83,8 +90,12 @@ export class ConnectionPool<C extends Deno.Conn> {
     let reported = "";
     while (!this.#stopped.signal.aborted) {
       try {
-        this.#serve(await listener.accept());
+        const waitMs = this.#serve(await listener.accept());
         reported = "";
+        // The others wait in the kernel's queue, where they cost nothing.
+        if (waitMs >= PACE_FROM_MS) {
+          await this.#options.clock.sleep(waitMs, this.#stopped.signal).catch(() => {});
+        }
       } catch (cause) {
         if (this.#stopped.signal.aborted || !this.#listeners.has(listener)) return;
         const error = new Error(`Cannot accept a connection: ${cause}`, { cause });
@@ -95,7 +106,8 @@ export class ConnectionPool<C extends Deno.Conn> {
     }
   }
 
-  #serve(conn: C): void {
+  /** Serves it, or closes it if there is no room; how long to wait before the next, in milliseconds. */
+  #serve(conn: C): number {
     const { handle, max, deadlines, onError, onGarbage } = this.#options;
     const standing: Standing = {
       preferred: this.#options.isPreferred?.(conn) ?? false,
@@ -106,7 +118,7 @@ export class ConnectionPool<C extends Deno.Conn> {
     if (!hasRoom) {
       conn.close();
       onGarbage("one connection too many");
-      return;
+      return this.#paceAfter(standing);
     }
     const connection: ServedConnection = new ServedConnection({
       conn,
@@ -121,6 +133,15 @@ export class ConnectionPool<C extends Deno.Conn> {
     });
     this.#connections.set(connection, standing);
     this.#run(connection.serve().finally(() => this.#connections.delete(connection)));
+    return this.#paceAfter(standing);
+  }
+
+  #paceAfter({ preferred }: Standing): number {
+    const { connects, clock } = this.#options;
+    if (preferred || connects === undefined) return 0;
+    const { restAt, waitMs } = next(this.#restAt, connects, clock.nowMs());
+    this.#restAt = restAt;
+    return waitMs;
   }
 
   /**

@@ -10,6 +10,8 @@
 export const PER_ADDRESS = { perSecond: 50, burst: 100 } as const;
 /** The same for all addresses together that are not the peer's. */
 export const TOGETHER = { perSecond: 200, burst: 400 } as const;
+/** Connections a second of those that are not the peer's, over all addresses. */
+export const CONNECTS = { perSecond: 400, burst: 100 } as const;
 /** Who would wait longer than this is refused. */
 export const WAIT_MAX_MS = 2_000;
 /** Addresses that are remembered; beyond it the others share one rate. */
@@ -57,7 +59,8 @@ export class RequestPace {
   }
 }
 
-function next(
+/** One more: when it would be at rest again (monotonic ms), and how long this one must wait. */
+export function next(
   restAt: number,
   { perSecond, burst }: Rate,
   now: number,

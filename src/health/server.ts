@@ -8,7 +8,7 @@
 import { type Clock, systemClock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
 import { ConnectionPool } from "./connection_pool.ts";
-import { RequestPace, WAIT_MAX_MS } from "./request_pace.ts";
+import { CONNECTS, RequestPace, WAIT_MAX_MS } from "./request_pace.ts";
 import { type ConnectionDeadlines, DEADLINES } from "./served_connection.ts";
 
 /** Connections at the same time, over all addresses. When full, the longest waiting one makes room. */
@@ -67,6 +67,7 @@ export class HealthServer {
       max: CONNECTIONS_MAX,
       isPreferred: (conn) => this.#isPeer(plainAddress(conn.remoteAddr.hostname)),
       ownerOf: (conn) => plainAddress(conn.remoteAddr.hostname),
+      connects: CONNECTS,
       maxPerOwner: options.connectionsPerAddress ?? CONNECTIONS_PER_ADDRESS_MAX,
       deadlines: options.deadlines ?? DEADLINES,
       clock: this.#clock,

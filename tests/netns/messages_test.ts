@@ -334,7 +334,7 @@ stage.test("the service moves and comes back by agreement in the middle of a flo
   try {
     for (const [verb, to] of [["switchover", slave], ["failback", master]] as const) {
       const { code, stdout, stderr } = await slave.relais([verb], DEADLINE_MS);
-      assert.equal(code, 0, stdout + stderr);
+      assert.equal(code, 0, `${stdout}${stderr}\n${slave.log(40)}\n${master.log(40)}`);
       await untilServes(cluster, to, client);
     }
   } finally {
