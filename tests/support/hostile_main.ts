@@ -4,6 +4,7 @@
  *
  *   http ADDRESS PORT COUNT      what is no HTTP, or none that anybody asked for; prints how much was sent
  *   hold ADDRESS PORT COUNT      opens connections, says half a request and keeps them until input ends
+ *   listen ADDRESS PORT COUNT    opens GET /events, prints the statuses, reads no more until input ends
  *   post URL HEADERS_JSON BODY   one request; prints status and text
  *   raw ADDRESS PORT TEXTS_JSON  each text over a connection of its own; prints what came back until its end
  *   flood ADDRESS PORT SECONDS CONNECTIONS REQUEST   the same request as fast as it goes; prints the
@@ -79,6 +80,23 @@ async function hold(hostname: string, port: number, count: number): Promise<void
     connections.push(connection);
   }
   console.log(connections.length);
+  await Deno.stdin.read(new Uint8Array(1));
+  for (const connection of connections) connection.close();
+}
+
+async function listen(hostname: string, port: number, count: number): Promise<void> {
+  const connections: Deno.TcpConn[] = [];
+  const statuses: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const connection = await Deno.connect({ hostname, port });
+    await connection.write(bytesOf("GET /events HTTP/1.1\r\nHost: a\r\n\r\n"));
+    const buffer = new Uint8Array(12);
+    let have = 0;
+    while (have < buffer.length) have += await connection.read(buffer.subarray(have)) ?? Infinity;
+    statuses.push(Number(new TextDecoder().decode(buffer).slice(9)));
+    connections.push(connection);
+  }
+  console.log(JSON.stringify(statuses));
   await Deno.stdin.read(new Uint8Array(1));
   for (const connection of connections) connection.close();
 }
@@ -208,6 +226,7 @@ const number = (i: number): number => Number(args[i]);
 const text = (i: number): string => args[i] ?? "";
 if (kind === "http") await http(text(0), number(1), number(2));
 else if (kind === "hold") await hold(text(0), number(1), number(2));
+else if (kind === "listen") await listen(text(0), number(1), number(2));
 else if (kind === "post") await post(text(0), text(1), text(2));
 else if (kind === "raw") await raw(text(0), number(1), JSON.parse(text(2)) as string[]);
 else if (kind === "flood") {
@@ -221,5 +240,5 @@ else if (kind === "flood") {
 } else if (kind === "icmp") icmp(text(0), number(1));
 else if (kind === "arp") arp(text(0), text(1), number(2));
 else {throw new Error(
-    `Cannot send "${kind}" as it is not known: http, hold, post, raw, flood, icmp, arp`,
+    `Cannot send "${kind}" as it is not known: http, hold, listen, post, raw, flood, icmp, arp`,
   );}
