@@ -10,7 +10,7 @@ export const BROADCAST_MAC = "ff:ff:ff:ff:ff:ff";
 export const ZERO_MAC = "00:00:00:00:00:00";
 
 /** The six bytes of a MAC in text form (either case); null when it is none. */
-function parseMac(text: string): Uint8Array<ArrayBuffer> | null {
+export function parseMac(text: string): Uint8Array<ArrayBuffer> | null {
   if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(text)) return null;
   return Uint8Array.fromHex(text.replaceAll(":", ""));
 }

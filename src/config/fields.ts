@@ -52,7 +52,7 @@ export function readTable<S extends Shape>(
 }
 
 /** Whether `value` is a TOML table. */
-function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
+export function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value) &&
     !(value instanceof Date);
 }

@@ -8,6 +8,7 @@
 
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
+import type { StatusCode } from "hono/utils/http-status";
 import { type Clock, systemClock } from "../os/clock.ts";
 import { HEALTH_CONDITIONS, LOOP_AGE_MAX_MS } from "./conditions.ts";
 import { EventClients } from "./events.ts";
@@ -28,19 +29,40 @@ export interface MessageAnswer {
   readonly body: unknown;
 }
 
+/** A message as it arrived. */
+export interface PostedMessage {
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly method: string;
+  readonly path: string;
+  readonly body: string;
+  /** Where it came from, as the server saw it. */
+  readonly remoteAddress: string;
+}
+
+/** What an answer must be bound to so that the peer can tell it from anybody's; see `answer_proof.ts`. */
+export interface AnswerToProve {
+  readonly nonce: string;
+  readonly path: string;
+  readonly status: number;
+  readonly body: string;
+}
+
+/** Headers of question and answer; the same as in `heartbeat/answer_proof.ts`, which a test holds. */
+export const NONCE_HEADER = "X-Relais-Nonce";
+/** See {@linkcode NONCE_HEADER}. */
+export const PROOF_HEADER = "X-Relais-Proof";
+
 /** What the app needs to know; all of it is called per request and must be quick. */
 export interface HealthDeps {
   health(): HealthBody;
   status(): StatusDocument;
   /** Milliseconds since the daemon's loop last turned. */
   loopAgeMs(): number;
-  /** Verifies and carries out a message of the peer. Header names are in lower case. */
-  message(
-    headers: Readonly<Record<string, string>>,
-    method: string,
-    path: string,
-    body: string,
-  ): Promise<MessageAnswer>;
+  /** Verifies and carries out a message of the peer. */
+  message(message: PostedMessage): Promise<MessageAnswer>;
+  /** The proof that an answer is ours; null: there is no key, or the nonce is none. Default: none. */
+  prove?(answer: AnswerToProve): string | null;
   /** May this address (canonical text, no brackets) ask at all? */
   allow(remoteAddress: string): boolean;
   /** Counts a request that no user of relais makes. */
@@ -90,7 +112,8 @@ export function createApp(deps: HealthDeps): Hono<HealthEnv> {
     get(path, (c) => {
       const health = deps.health();
       const alive = deps.loopAgeMs() <= LOOP_AGE_MAX_MS;
-      return c.json(health, alive && holds(health) ? 200 : 503);
+      const status = alive && holds(health) ? 200 : 503;
+      return proved(c, { status, body: health, nonce: c.req.header(NONCE_HEADER) });
     });
   }
   get("/status", (c) => c.json(deps.status()));
@@ -102,14 +125,31 @@ export function createApp(deps: HealthDeps): Hono<HealthEnv> {
     const language = chooseLanguage(c.req.query("lang"), c.req.header("accept-language"));
     return c.body(renderPage(deps.status(), language), 200, PAGE_HEADERS);
   });
-  get("/events", (c) => events.serve(c));
+  get("/events", (c) => events.serve(c, c.env?.remoteAddress ?? ""));
 
   paths.set(MESSAGE_PATH, "POST");
   app.post(MESSAGE_PATH, limitBody(deps), async (c) => {
+    const remoteAddress = c.env?.remoteAddress ?? "";
+    const { method, path } = c.req;
+    const headers = c.req.header();
     const body = await c.req.text();
-    const answer = await deps.message(c.req.header(), c.req.method, c.req.path, body);
-    return json(answer.body, answer.status);
+    const answer = await deps.message({ headers, method, path, body, remoteAddress });
+    return proved(c, { ...answer, nonce: headers["x-relais-mac"] });
   });
+
+  /** As JSON, with the proof that it is ours and the answer to this question, if it was asked for. */
+  function proved(
+    c: Context<HealthEnv>,
+    { status, body, nonce }: MessageAnswer & { readonly nonce: string | undefined },
+  ): Response {
+    const text = JSON.stringify(body);
+    c.header("Content-Type", "application/json");
+    const proof = nonce === undefined
+      ? null
+      : deps.prove?.({ nonce, path: c.req.path, status, body: text }) ?? null;
+    if (proof !== null) c.header(PROOF_HEADER, proof);
+    return c.newResponse(text, status as StatusCode);
+  }
 
   app.all("*", (c) => {
     const method = paths.get(c.req.path);
@@ -132,12 +172,5 @@ function limitBody(deps: HealthDeps): ReturnType<typeof bodyLimit> {
       deps.onGarbage?.("a body that is too long");
       return c.json({ error: `the body may have ${BODY_MAX_BYTES} bytes at most` }, 413);
     },
-  });
-}
-
-function json(body: unknown, status: number): Response {
-  return new Response(JSON.stringify(body), {
-    status,
-    headers: { "Content-Type": "application/json" },
   });
 }

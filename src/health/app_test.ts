@@ -4,7 +4,7 @@ import { STATE_NAMES } from "../core/types.ts";
 import { sampleHealth, sampleStatus } from "../../tests/support/health_sample.ts";
 import { BODY_MAX_BYTES, createApp, type HealthDeps, MESSAGE_PATH } from "./app.ts";
 import { HEALTH_CONDITIONS, LOOP_AGE_MAX_MS } from "./conditions.ts";
-import { EVENT_CLIENTS_MAX } from "./events.ts";
+import { EVENT_CLIENTS_MAX, EVENT_CLIENTS_PER_ADDRESS_MAX } from "./events.ts";
 import { HealthBody, StatusDocument } from "./types.ts";
 
 const LOCAL = { remoteAddress: "10.20.0.12" };
@@ -22,7 +22,7 @@ function make(change: Partial<HealthDeps> = {}): { app: ReturnType<typeof create
     health: () => sampleHealth(),
     status: () => sampleStatus(),
     loopAgeMs: () => 100,
-    message: (headers, _method, _path, body) => {
+    message: ({ headers, body }) => {
       seen.messages.push({ headers, body });
       return Promise.resolve({ status: 202, body: { accepted: true } });
     },
@@ -174,7 +174,7 @@ Deno.test("createApp() never fails on garbage in path, method, headers or body",
 
 Deno.test("GET /events sends the status at once, again when it changed, and forgets clients that go", async () => {
   let status = sampleStatus();
-  const { app } = make({ status: () => status });
+  const { app } = make({ status: () => status, allow: () => true });
   const answer = await app.request("/events", {}, LOCAL);
   assert.match(answer.headers.get("content-type") ?? "", /^text\/event-stream/);
   assert.ok(answer.body);
@@ -186,15 +186,23 @@ Deno.test("GET /events sends the status at once, again when it changed, and forg
   await reader.cancel();
 
   const open: Response[] = [];
-  for (let i = 0; i < EVENT_CLIENTS_MAX; i++) open.push(await app.request("/events", {}, LOCAL));
+  const listen = (n: number): Response | Promise<Response> =>
+    app.request("/events", {}, { remoteAddress: `10.20.0.${n}` });
+  for (let i = 0; i < EVENT_CLIENTS_MAX; i++) {
+    open.push(await listen(100 + Math.floor(i / EVENT_CLIENTS_PER_ADDRESS_MAX)));
+    if (i !== EVENT_CLIENTS_PER_ADDRESS_MAX - 1) continue;
+    const fifth = await listen(100);
+    assert.equal(fifth.status, 503);
+    assert.match(await fifth.text(), /4 clients of this address/);
+  }
   // The one that went may be counted until its next look: wait for its place, with a bound.
   for (let tries = 0; open.at(-1)?.status !== 200 && tries < 100; tries++) {
     await open.pop()?.body?.cancel();
     await new Promise((resolve) => setTimeout(resolve, 50));
-    open.push(await app.request("/events", {}, LOCAL));
+    open.push(await listen(103));
   }
   assert.ok(open.every(({ status }) => status === 200));
-  const tooMany = await app.request("/events", {}, LOCAL);
+  const tooMany = await listen(200);
   assert.equal(tooMany.status, 503);
   await tooMany.body?.cancel();
   for (const { body } of open) await body?.cancel();

@@ -5,10 +5,13 @@
  */
 
 import type { Clock } from "../os/clock.ts";
+import { next, type Rate } from "./request_pace.ts";
 import { type ConnectionDeadlines, ServedConnection } from "./served_connection.ts";
 
 /** After a failed accept (no descriptor left, most likely): time for others to end. */
 const ACCEPT_PAUSE_MS = 200;
+/** Shorter waits are saved up: each timer costs more than some accepted connections. */
+const PACE_FROM_MS = 50;
 
 /** What {@linkcode ConnectionPool} needs. */
 export interface ConnectionPoolOptions<C extends Deno.Conn> {
@@ -21,6 +24,12 @@ export interface ConnectionPoolOptions<C extends Deno.Conn> {
    * that keep their requests unfinished must not lock the peer out. Default: none is.
    */
   readonly isPreferred?: (conn: C) => boolean;
+  /** Whose connection it is, for {@linkcode maxPerOwner}. Default: all have one owner. */
+  readonly ownerOf?: (conn: C) => string;
+  /** Connections at the same time of one owner that is not preferred. Default: no bound of its own. */
+  readonly maxPerOwner?: number;
+  /** How often connections that are not preferred are accepted. Default: as they come. */
+  readonly connects?: Rate;
   readonly deadlines: ConnectionDeadlines;
   readonly clock: Clock;
   readonly onError: (error: Error) => void;
@@ -34,9 +43,11 @@ export class ConnectionPool<C extends Deno.Conn> {
   readonly #stopped = new AbortController();
   /** Each with the name that it can be ended by. */
   readonly #listeners = new Map<AsyncAcceptor<C>, unknown>();
-  /** Oldest use first; with whether it is preferred. */
-  readonly #connections = new Map<ServedConnection, boolean>();
+  /** Oldest use first. */
+  readonly #connections = new Map<ServedConnection, Standing>();
   readonly #tasks = new Set<Promise<void>>();
+  /** When the rate of accepting is at rest again (monotonic ms). */
+  #restAt = -Infinity;
 
   constructor(options: ConnectionPoolOptions<C>) {
     this.#options = options;
@@ -79,8 +90,12 @@ export class ConnectionPool<C extends Deno.Conn> {
     let reported = "";
     while (!this.#stopped.signal.aborted) {
       try {
-        this.#serve(await listener.accept());
+        const waitMs = this.#serve(await listener.accept());
         reported = "";
+        // The others wait in the kernel's queue, where they cost nothing.
+        if (waitMs >= PACE_FROM_MS) {
+          await this.#options.clock.sleep(waitMs, this.#stopped.signal).catch(() => {});
+        }
       } catch (cause) {
         if (this.#stopped.signal.aborted || !this.#listeners.has(listener)) return;
         const error = new Error(`Cannot accept a connection: ${cause}`, { cause });
@@ -91,13 +106,19 @@ export class ConnectionPool<C extends Deno.Conn> {
     }
   }
 
-  #serve(conn: C): void {
+  /** Serves it, or closes it if there is no room; how long to wait before the next, in milliseconds. */
+  #serve(conn: C): number {
     const { handle, max, deadlines, onError, onGarbage } = this.#options;
-    const preferred = this.#options.isPreferred?.(conn) ?? false;
-    if (this.#connections.size >= max && !this.#makeRoom(preferred)) {
+    const standing: Standing = {
+      preferred: this.#options.isPreferred?.(conn) ?? false,
+      owner: this.#options.ownerOf?.(conn) ?? "",
+    };
+    const hasRoom = this.#makeRoomOf(standing) &&
+      (this.#connections.size < max || this.#makeRoom(standing.preferred));
+    if (!hasRoom) {
       conn.close();
       onGarbage("one connection too many");
-      return;
+      return this.#paceAfter(standing);
     }
     const connection: ServedConnection = new ServedConnection({
       conn,
@@ -107,11 +128,20 @@ export class ConnectionPool<C extends Deno.Conn> {
       onError,
       onIdle: () => {
         this.#connections.delete(connection);
-        this.#connections.set(connection, preferred);
+        this.#connections.set(connection, standing);
       },
     });
-    this.#connections.set(connection, preferred);
+    this.#connections.set(connection, standing);
     this.#run(connection.serve().finally(() => this.#connections.delete(connection)));
+    return this.#paceAfter(standing);
+  }
+
+  #paceAfter({ preferred }: Standing): number {
+    const { connects, clock } = this.#options;
+    if (preferred || connects === undefined) return 0;
+    const { restAt, waitMs } = next(this.#restAt, connects, clock.nowMs());
+    this.#restAt = restAt;
+    return waitMs;
   }
 
   /**
@@ -120,8 +150,21 @@ export class ConnectionPool<C extends Deno.Conn> {
    */
   #makeRoom(preferred: boolean): boolean {
     const all = [...this.#connections];
-    const [victim] = (preferred ? all.find(([, kept]) => !kept) : undefined) ??
+    const [victim] = (preferred ? all.find(([, kept]) => !kept.preferred) : undefined) ??
       all.find(([connection]) => connection.waiting) ?? [];
+    return this.#end(victim);
+  }
+
+  /** An owner that has all of its connections gives the longest waiting one up. False: none waits. */
+  #makeRoomOf({ preferred, owner }: Standing): boolean {
+    const { maxPerOwner = Infinity } = this.#options;
+    if (preferred || maxPerOwner === Infinity) return true;
+    const own = [...this.#connections].filter(([, kept]) => kept.owner === owner);
+    if (own.length < maxPerOwner) return true;
+    return this.#end(own.find(([connection]) => connection.waiting)?.[0]);
+  }
+
+  #end(victim: ServedConnection | undefined): boolean {
     if (victim === undefined) return false;
     this.#connections.delete(victim);
     victim.close();
@@ -132,6 +175,12 @@ export class ConnectionPool<C extends Deno.Conn> {
     this.#tasks.add(task);
     task.finally(() => this.#tasks.delete(task));
   }
+}
+
+/** Whose a connection is, and whether it comes first. */
+interface Standing {
+  readonly preferred: boolean;
+  readonly owner: string;
 }
 
 /** The part of a `Deno.Listener` that is used. */

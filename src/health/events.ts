@@ -13,6 +13,8 @@ import type { StatusDocument } from "./types.ts";
 
 /** Listeners at the same time; more are answered 503. */
 export const EVENT_CLIENTS_MAX = 16;
+/** Of them, from one address. */
+export const EVENT_CLIENTS_PER_ADDRESS_MAX = 4;
 const LOOK_MS = 500;
 const HEARTBEAT_MS = 5_000;
 const RESEND_MS = 10_000;
@@ -22,19 +24,25 @@ export class EventClients {
   readonly #status: () => StatusDocument;
   readonly #clock: Clock;
   #count = 0;
+  /** By address; only those that listen now. */
+  readonly #counts = new Map<string, number>();
 
   constructor({ status, clock }: { status: () => StatusDocument; clock: Clock }) {
     this.#status = status;
     this.#clock = clock;
   }
 
-  /** Serves one client until it goes. */
-  serve(c: Context): Response | Promise<Response> {
+  /** Serves one client, which asks from `address`, until it goes. */
+  serve(c: Context, address: string): Response | Promise<Response> {
     if (c.req.method === "HEAD") return c.body(null, 200, { "Content-Type": "text/event-stream" });
     if (this.#count >= EVENT_CLIENTS_MAX) {
       return c.json({ error: `${EVENT_CLIENTS_MAX} clients listen already` }, 503);
     }
-    this.#count++;
+    if ((this.#counts.get(address) ?? 0) >= EVENT_CLIENTS_PER_ADDRESS_MAX) {
+      const error = `${EVENT_CLIENTS_PER_ADDRESS_MAX} clients of this address listen already`;
+      return c.json({ error }, 503);
+    }
+    this.#add(address, 1);
     return streamSSE(c, async (stream) => {
       const gone = new AbortController();
       stream.onAbort(() => gone.abort());
@@ -57,9 +65,16 @@ export class EventClients {
           await this.#clock.sleep(LOOK_MS, gone.signal).catch(() => {});
         }
       } finally {
-        this.#count--;
+        this.#add(address, -1);
       }
     });
+  }
+
+  #add(address: string, more: 1 | -1): void {
+    this.#count += more;
+    const count = (this.#counts.get(address) ?? 0) + more;
+    if (count === 0) this.#counts.delete(address);
+    else this.#counts.set(address, count);
   }
 }
 

@@ -43,6 +43,8 @@ export function takeRequest(bytes: Uint8Array): TakenRequest | null {
     if (method === undefined || target === undefined) {
       throw new HttpGarbageError("its first line is not a request that is served here");
     }
+    // RFC 9112 section 3.2.
+    if (minor === "1" && !head.headers.has("host")) throw new HttpGarbageError("it has no Host");
     const bodyLength = contentLength(head);
     if (bodyLength > BODY_MAX_BYTES) throw new RefusedRequest(413, "a body that is too long");
     const length = head.length + bodyLength;

@@ -7,7 +7,7 @@
  */
 
 import { STATE_NAMES } from "../core/types.ts";
-import type { StatusDocument } from "./types.ts";
+import { REFUSAL_REASONS, type StatusDocument } from "./types.ts";
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -323,7 +323,7 @@ function unixSeconds(iso: string | null): number | null {
   return iso === null ? null : Date.parse(iso) / 1000;
 }
 
-function counterMetrics({ counters }: StatusDocument): Metric[] {
+function counterMetrics({ counters, refusals }: StatusDocument): Metric[] {
   return [
     counter("ignored", "Input that was no input, by where it came in.", [
       [{ input: "http" }, counters.httpGarbage],
@@ -336,6 +336,17 @@ function counterMetrics({ counters }: StatusDocument): Metric[] {
     counter("messages", "Messages of the peer, by what became of them.", [
       [{ result: "accepted" }, counters.messagesAccepted],
       [{ result: "refused" }, counters.messagesRefused],
+    ]),
+    counter(
+      "messages_refused",
+      "Messages that claimed to be the peer's and were refused, by why.",
+      REFUSAL_REASONS.map((reason) => [{ reason }, refusals[reason] ?? 0]),
+    ),
+    counter("http_paced", "Requests held back or refused as their address asked too often.", [
+      [{}, counters.httpPaced],
+    ]),
+    counter("health_unproved", "Answers in the peer's place without proof of the cluster key.", [
+      [{}, counters.healthUnproved],
     ]),
   ];
 }

@@ -49,6 +49,7 @@ const REASONS: Readonly<Record<number, string>> = {
   405: "Method Not Allowed",
   409: "Conflict",
   413: "Content Too Large",
+  429: "Too Many Requests",
   500: "Internal Server Error",
   503: "Service Unavailable",
 };
@@ -107,7 +108,8 @@ export class ServedConnection {
       return false;
     }
     const body = new Uint8Array(await response.arrayBuffer());
-    const { keepAlive, method } = received;
+    const { method } = received;
+    const keepAlive = received.keepAlive && response.headers.get("connection") !== "close";
     const bytes = method === "HEAD" ? null : body;
     await this.#writeHead({ ...parts(response), length: body.length, keepAlive }, bytes);
     return keepAlive;

@@ -8,10 +8,13 @@
 import { type Clock, systemClock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
 import { ConnectionPool } from "./connection_pool.ts";
+import { CONNECTS, RequestPace, WAIT_MAX_MS } from "./request_pace.ts";
 import { type ConnectionDeadlines, DEADLINES } from "./served_connection.ts";
 
 /** Connections at the same time, over all addresses. When full, the longest waiting one makes room. */
 export const CONNECTIONS_MAX = 64;
+/** Connections at the same time of one address that is not the peer's: a browser has six. */
+export const CONNECTIONS_PER_ADDRESS_MAX = 16;
 /** Pauses between attempts to listen; the last one repeats. The peer's probe waits for us, so: short. */
 const RETRY_MS = [100, 200, 500, 1_000] as const;
 
@@ -35,8 +38,12 @@ export interface HealthServerOptions {
   readonly onListen?: (address: string, port: number) => void;
   /** Counts what is no HTTP. */
   readonly onGarbage?: (why: string) => void;
+  /** Counts requests that had to wait or were refused, as their address asked too often. */
+  readonly onPaced?: () => void;
   readonly clock?: Clock;
   readonly deadlines?: ConnectionDeadlines;
+  /** Default: {@linkcode CONNECTIONS_PER_ADDRESS_MAX}. */
+  readonly connectionsPerAddress?: number;
 }
 
 /** Listens on every own address and serves the app there. */
@@ -49,18 +56,19 @@ export class HealthServer {
   readonly #listeners = new Map<string, Deno.TcpListener>();
   readonly #pool: ConnectionPool<Deno.TcpConn>;
   readonly #tasks = new Set<Promise<void>>();
+  readonly #pace = new RequestPace();
 
   constructor(options: HealthServerOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#wanted = options.addresses;
     this.#pool = new ConnectionPool({
-      handle: (request, conn) => {
-        const remoteAddress = plainAddress(conn.remoteAddr.hostname);
-        return options.app.fetch(request, { remoteAddress });
-      },
+      handle: (request, conn) => this.#answer(request, plainAddress(conn.remoteAddr.hostname)),
       max: CONNECTIONS_MAX,
-      isPreferred: (conn) => options.isPeer?.(plainAddress(conn.remoteAddr.hostname)) ?? false,
+      isPreferred: (conn) => this.#isPeer(plainAddress(conn.remoteAddr.hostname)),
+      ownerOf: (conn) => plainAddress(conn.remoteAddr.hostname),
+      connects: CONNECTS,
+      maxPerOwner: options.connectionsPerAddress ?? CONNECTIONS_PER_ADDRESS_MAX,
       deadlines: options.deadlines ?? DEADLINES,
       clock: this.#clock,
       onError: options.onError,
@@ -84,6 +92,22 @@ export class HealthServer {
       this.#pool.unlisten(listener);
     }
     for (const address of addresses) if (!before.includes(address)) this.#begin(address);
+  }
+
+  #isPeer(address: string): boolean {
+    return this.#options.isPeer?.(address) ?? false;
+  }
+
+  /** The peer is answered at once: it knows the heart from these answers. */
+  async #answer(request: Request, remoteAddress: string): Promise<Response> {
+    const { app, onPaced } = this.#options;
+    if (!this.#isPeer(remoteAddress)) {
+      const waitMs = this.#pace.ask(remoteAddress, this.#clock.nowMs());
+      if (waitMs !== 0) onPaced?.();
+      if (waitMs === null) return tooOften();
+      if (waitMs > 0) await this.#clock.sleep(waitMs, this.#stopped.signal).catch(() => {});
+    }
+    return await app.fetch(request, { remoteAddress });
   }
 
   #begin(address: string): void {
@@ -152,6 +176,12 @@ export class HealthServer {
       error = this.#listen(address);
     }
   }
+}
+
+/** RFC 6585 section 4. */
+function tooOften(): Response {
+  const headers = { "Retry-After": String(WAIT_MAX_MS / 1000), "Connection": "close" };
+  return Response.json({ error: "this address asks too often" }, { status: 429, headers });
 }
 
 /** `::ffff:10.0.0.1` as `10.0.0.1`; without a zone (`fe80::1%eth0`). */

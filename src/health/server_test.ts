@@ -5,7 +5,13 @@ import { sampleHealth, sampleStatus } from "../../tests/support/health_sample.ts
 import { poll } from "../../tests/support/poll.ts";
 import { createApp, MESSAGE_PATH } from "./app.ts";
 import { type ConnectionDeadlines, DEADLINES } from "./served_connection.ts";
-import { CONNECTIONS_MAX, HealthServer, type HealthServerOptions } from "./server.ts";
+import { PER_ADDRESS } from "./request_pace.ts";
+import {
+  CONNECTIONS_MAX,
+  CONNECTIONS_PER_ADDRESS_MAX,
+  HealthServer,
+  type HealthServerOptions,
+} from "./server.ts";
 
 interface Running {
   readonly server: HealthServer;
@@ -26,7 +32,7 @@ async function withServer(
     health: () => sampleHealth(),
     status: () => sampleStatus(),
     loopAgeMs: () => 0,
-    message: (_headers, _method, _path, body) => {
+    message: ({ body }) => {
       bodies.push(body);
       return Promise.resolve({ status: 202, body: { length: body.length } });
     },
@@ -129,6 +135,15 @@ Deno.test("HealthServer answers what is no HTTP with 400, counts it and goes on"
       "POST /peer/message HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
       "POST /peer/message HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
       "CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n",
+      "GET /health HTTP/1.1\r\n\r\n",
+      "GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+      "POST /peer/message HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+      "POST /peer/message HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\nContent-Length: 2\r\n\r\n{}",
+      "POST /peer/message HTTP/1.1\r\nHost: a\r\nContent-Length: +2\r\n\r\n{}",
+      "POST /peer/message HTTP/1.1\r\nHost: a\r\nContent-Length: 2, 2\r\n\r\n{}",
+      "GET /health HTTP/1.1\r\nHost: a\r\nX-A: b\r\n folded: c\r\n\r\n",
+      "GET /health HTTP/1.1\r\nHost: a\nX-A: b\r\n\r\n",
+      "GET /health\u0000 HTTP/1.1\r\nHost: a\r\n\r\n",
       `GET /${"a".repeat(9000)} HTTP/1.1\r\n\r\n`,
     ];
     for (const text of cases) {
@@ -136,11 +151,54 @@ Deno.test("HealthServer answers what is no HTTP with 400, counts it and goes on"
       assert.match(await raw(port, text), /^HTTP\/1\.1 400 |^$/, text.slice(0, 60));
       assert.equal(garbage.length, before + 1, text.slice(0, 60));
     }
-    const long = "POST /peer/message HTTP/1.1\r\nContent-Length: 20000\r\n\r\n";
+    const long = "POST /peer/message HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n";
     assert.match(await raw(port, long), /^HTTP\/1\.1 413 /);
     assert.equal(await statusOf(`http://127.0.0.1:${port}/health`), 200);
     assert.deepEqual(errors, []);
   });
+});
+
+Deno.test("HealthServer lets who asks thousands of times wait, then refuses him; the peer never waits", async () => {
+  let paced = 0;
+  const onPaced = (): void => void paced++;
+  const isPeer = (address: string): boolean => address === "::1";
+  await withServer(async ({ server, port }) => {
+    const statuses = new Map<number, number>();
+    const flood = async (): Promise<void> => {
+      const status = await statusOf(`http://127.0.0.1:${port}/health`);
+      statuses.set(status, (statuses.get(status) ?? 0) + 1);
+    };
+    const begun = performance.now();
+    const asked = Promise.all(Array.from({ length: 12 }, async () => {
+      for (let i = 0; i < 40; i++) await flood();
+    }));
+    const peerPort = server.port("::1");
+    for (let i = 0; i < 200; i++) {
+      assert.equal(await statusOf(`http://[::1]:${peerPort}/health`), 200);
+    }
+    await asked;
+    assert.ok(paced > 0);
+    // 480 answers need (480 - burst) / rate = 7.6 s, less those that were refused.
+    const refused = statuses.get(429) ?? 0;
+    const served = statuses.get(200) ?? 0;
+    const seconds = (performance.now() - begun) / 1000;
+    assert.equal(served + refused, 480);
+    assert.ok(served <= PER_ADDRESS.burst + PER_ADDRESS.perSecond * seconds + 1, `${served}`);
+  }, { addresses: ["127.0.0.1", "::1"], isPeer, onPaced });
+});
+
+Deno.test("HealthServer gives one address a share of its connections, and the others theirs", async () => {
+  await withServer(async ({ server, port }) => {
+    const held: Deno.TcpConn[] = [];
+    for (let i = 0; i < CONNECTIONS_MAX; i++) {
+      const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+      held.push(conn);
+      await conn.write(new TextEncoder().encode("GET /health HTTP/1.1\r\nHost: a\r\n"));
+    }
+    await until("the bound holds", () => server.connections <= CONNECTIONS_PER_ADDRESS_MAX);
+    assert.equal(await statusOf(`http://[::1]:${server.port("::1")}/health`), 200);
+    for (const conn of held) conn.close();
+  }, { addresses: ["127.0.0.1", "::1"] });
 });
 
 Deno.test("HealthServer survives any bytes", async () => {

@@ -27,6 +27,31 @@ const ago = z.number().min(0).nullable();
 /** Wall clock, ISO 8601 in UTC (`2026-01-31T12:00:00.000Z`), for people. */
 const wall = z.string().max(40);
 
+/** Why a message was refused that claims to be the peer's; docs/http.md explains each. */
+export const REFUSAL_REASONS = [
+  "no-key",
+  "address",
+  "malformed",
+  "mac",
+  "own",
+  "addressee",
+  "late",
+  "sender",
+  "replay",
+  "body",
+  "senders",
+] as const;
+/** One of {@linkcode REFUSAL_REASONS}. */
+export type RefusalReason = typeof REFUSAL_REASONS[number];
+
+/** Nothing was refused yet. */
+export function noRefusals(): Record<RefusalReason, number> {
+  return Object.fromEntries(REFUSAL_REASONS.map((reason) => [reason, 0])) as Record<
+    RefusalReason,
+    number
+  >;
+}
+
 /** The stream of the database as the master sees it. */
 const stream = z.object({
   state: z.enum(["off", "unprepared", "seeding", "streaming", "behind", "broken"]),
@@ -62,6 +87,10 @@ export const HealthBody = z.object({
   dataAges: z.object({ astdb: ago, database: ago, files: ago }),
   /** Null: the database is not streamed from here. */
   stream: stream.nullable().default(null),
+  /** To whom messages to this process are to be addressed now; renewed every few seconds. */
+  addressee: word.default(""),
+  /** Names of its cluster keys; the first signs, all are accepted. */
+  keys: z.array(word).max(16).default([]),
 });
 /** See the schema of the same name. */
 export type HealthBody = z.infer<typeof HealthBody>;
@@ -106,6 +135,8 @@ const node = z.object({
   /** When that configuration was read: at the start of the daemon or by `relais reload`. */
   configLoadedAt: wall,
   clusterName: word,
+  /** Names of the cluster keys in use; the first signs, all are accepted. */
+  keys: z.array(word).max(16).default([]),
   pid: count,
   uptimeMs: count,
 });
@@ -327,7 +358,13 @@ export const StatusDocument = z.object({
     arpGarbage: count,
     messagesRefused: count,
     messagesAccepted: count,
+    /** Requests that were held back or refused as their address asked too often. */
+    httpPaced: count.default(0),
+    /** Answers in the peer's place that did not prove that they were the peer's. */
+    healthUnproved: count.default(0),
   }),
+  /** The messages among `messagesRefused`, by why. */
+  refusals: z.record(z.enum(REFUSAL_REASONS), count).default(noRefusals),
   loop: z.object({ lagMs: z.number().min(0), lastTickAgoMs: z.number().min(0) }),
 });
 /** See the schema of the same name. */

@@ -48,6 +48,8 @@ export interface HttpRequest {
 /** One answer. */
 export interface HttpAnswer {
   readonly status: number;
+  /** Names in lower case. */
+  readonly headers: ReadonlyMap<string, string>;
   readonly body: string;
 }
 
@@ -194,7 +196,8 @@ export class HttpConnection {
       if (bytes.length < end) return null;
       // More than one answer to one request, or a server that ends the connection: not to be kept.
       if (bytes.length > end || head.headers.get("connection") === "close") this.close();
-      return { status: Number(status), body: decoder.decode(bytes.subarray(head.length, end)) };
+      const body = decoder.decode(bytes.subarray(head.length, end));
+      return { status: Number(status), headers: head.headers, body };
     } catch (cause) {
       if (cause instanceof HttpGarbageError) throw this.#garbage(cause.message);
       throw cause;

@@ -9,10 +9,15 @@ import type { Clock } from "../os/clock.ts";
 // The contract of GET /health lives with the server that answers it.
 import { HealthBody } from "../health/types.ts";
 import { messageOf } from "../os/errors.ts";
-import { HttpConnection, HttpFailure } from "./http_connection.ts";
+import { isProved, makeNonce, NONCE_HEADER, PROOF_HEADER } from "./answer_proof.ts";
+import { type HttpAnswer, HttpConnection, HttpFailure } from "./http_connection.ts";
+import type { Keyring } from "./keyring.ts";
 
-/** Why a probe brought no report. `closed` and failed connects count as `refused`. */
-export type ProbeFailureKind = "timeout" | "refused" | "garbage" | "status";
+/**
+ * Why a probe brought no report. `closed` and failed connects count as `refused`; `unproved`: who answered
+ * did not show that it has the cluster key.
+ */
+export type ProbeFailureKind = "timeout" | "refused" | "garbage" | "status" | "unproved";
 
 /** What happened to the probes of one network since the daemon started. */
 export interface ProbeCounters {
@@ -33,7 +38,18 @@ export interface HttpProbeOptions {
   /** A well-formed answer with status 200. `atMs` (monotonic) is when its last byte arrived. */
   readonly onReport: (network: string, report: HealthBody, rttMs: number, atMs: number) => void;
   readonly onFailure: (network: string, kind: ProbeFailureKind, detail: string) => void;
+  /** With a key in it, only answers count that prove that they are the peer's. */
+  readonly trust?: HealthTrust;
 }
+
+/** What an answer must prove. */
+export interface HealthTrust {
+  readonly keyring: Pick<Keyring, "keys">;
+  /** Our own process: its own words, sent back to it, are nobody's. */
+  readonly instanceId: string;
+}
+
+const HEALTH_PATH = "/health";
 
 interface Target {
   readonly address: string;
@@ -119,22 +135,56 @@ export class HttpProbe {
   }
 
   async #ask(connection: HttpConnection): Promise<HealthBody> {
-    const { deadlineMs } = this.#options;
-    const answer = await connection.request({
-      method: "GET",
-      path: "/health",
-      deadlineMs,
-      signal: this.#closed.signal,
-    });
-    if (answer.status !== 200) throw new BadAnswer("status", `it answered ${answer.status}`);
-    return parseHealth(answer.body);
+    const { deadlineMs, trust } = this.#options;
+    return await askHealth(connection, { deadlineMs, signal: this.#closed.signal, trust });
   }
+}
+
+/**
+ * One `GET /health` with a nonce that the answer must be proved over, if there is a key.
+ *
+ * @throws {Error} when nothing came that counts
+ */
+export async function askHealth(
+  connection: HttpConnection,
+  { deadlineMs, signal, trust }: {
+    readonly deadlineMs: number;
+    readonly signal: AbortSignal;
+    readonly trust?: HealthTrust | undefined;
+  },
+): Promise<HealthBody> {
+  const nonce = makeNonce();
+  const answer = await connection.request({
+    method: "GET",
+    path: HEALTH_PATH,
+    headers: { [NONCE_HEADER]: nonce },
+    deadlineMs,
+    signal,
+  });
+  if (trust !== undefined && trust.keyring.keys.length > 0) prove(answer, nonce, trust);
+  if (answer.status !== 200) throw new BadAnswer("status", `it answered ${answer.status}`);
+  const report = parseHealth(answer.body);
+  if (report.instanceId !== trust?.instanceId) return report;
+  throw new BadAnswer("unproved", "it is what this node itself says");
+}
+
+/** @throws {BadAnswer} unless the answer was made for this question by who has one of our keys */
+function prove({ status, body, headers }: HttpAnswer, nonce: string, trust: HealthTrust): void {
+  const given = headers.get(PROOF_HEADER.toLowerCase());
+  const answer = { nonce, path: HEALTH_PATH, status, body };
+  if (isProved(trust.keyring.keys, answer, given)) return;
+  throw new BadAnswer(
+    "unproved",
+    given === undefined
+      ? "it bears no proof of the cluster key: the peer has no key, or it is not the peer"
+      : "its proof is wrong: the peer has another cluster key, or it is not the peer",
+  );
 }
 
 /** An answer that is HTTP but no report. */
 class BadAnswer extends Error {
   override readonly name = "BadAnswer";
-  constructor(readonly kind: "garbage" | "status", why: string) {
+  constructor(readonly kind: "garbage" | "status" | "unproved", why: string) {
     super(`Cannot use the peer's answer to GET /health: ${why}`);
   }
 }

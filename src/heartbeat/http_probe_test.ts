@@ -1,18 +1,25 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { createApp } from "../health/app.ts";
 import { HealthServer } from "../health/server.ts";
 import type { HealthBody } from "../health/types.ts";
 import { systemClock } from "../os/clock.ts";
 import { sampleHealth, sampleStatus } from "../../tests/support/health_sample.ts";
 import { poll } from "../../tests/support/poll.ts";
-import { HttpProbe, type ProbeFailureKind } from "./http_probe.ts";
+import { proveAnswer } from "./answer_proof.ts";
+import { type HealthTrust, HttpProbe, type ProbeFailureKind } from "./http_probe.ts";
+import { Keyring } from "./keyring.ts";
 
 interface Heard {
   readonly reports: { network: string; report: HealthBody; rttMs: number; atMs: number }[];
   readonly failures: { network: string; kind: ProbeFailureKind; detail: string }[];
 }
 
-function makeProbe(port: number, deadlineMs = 10_000): { probe: HttpProbe; heard: Heard } {
+function makeProbe(
+  port: number,
+  deadlineMs = 10_000,
+  trust?: HealthTrust,
+): { probe: HttpProbe; heard: Heard } {
   const heard: Heard = { reports: [], failures: [] };
   const probe = new HttpProbe({
     clock: systemClock,
@@ -21,6 +28,7 @@ function makeProbe(port: number, deadlineMs = 10_000): { probe: HttpProbe; heard
     onReport: (network, report, rttMs, atMs) =>
       heard.reports.push({ network, report, rttMs, atMs }),
     onFailure: (network, kind, detail) => heard.failures.push({ network, kind, detail }),
+    ...(trust === undefined ? {} : { trust }),
   });
   return { probe, heard };
 }
@@ -30,9 +38,17 @@ async function until(what: string, holds: () => boolean): Promise<void> {
 }
 
 /** A real health server of relais. */
-async function healthServer(port: number, addresses = ["127.0.0.1"]): Promise<HealthServer> {
+async function healthServer(
+  port: number,
+  addresses = ["127.0.0.1"],
+  { keys = [], health = sampleHealth() }: {
+    readonly keys?: readonly Uint8Array[];
+    readonly health?: HealthBody;
+  } = {},
+): Promise<HealthServer> {
   const app = createApp({
-    health: () => sampleHealth(),
+    prove: (answer) => proveAnswer(keys, answer),
+    health: () => health,
     status: () => sampleStatus(),
     loopAgeMs: () => 0,
     message: () => Promise.resolve({ status: 403, body: {} }),
@@ -230,4 +246,82 @@ Deno.test("HttpProbe.close() ends a probe in flight without a word", async () =>
   assert.deepEqual(heard, { reports: [], failures: [] });
   assert.equal(probe.counters("voip").sent, 1);
   silent.close();
+});
+
+const KEY = new Uint8Array(randomBytes(32));
+const OTHER_KEY = new Uint8Array(randomBytes(32));
+
+/** What one probe under `trust` brings from a server. */
+async function probeOnce(port: number, trust: HealthTrust): Promise<string> {
+  const { probe, heard } = makeProbe(port, 10_000, trust);
+  probe.probe("voip", "127.0.0.1");
+  await until("an end", () => heard.reports.length + heard.failures.length === 1);
+  probe.close();
+  return heard.failures[0]?.kind ?? "report";
+}
+
+Deno.test("HttpProbe with a key believes the peer, also in the middle of a replacement, and nobody else", async () => {
+  const trust = (keys: readonly Uint8Array[]): HealthTrust => ({
+    keyring: new Keyring(keys),
+    instanceId: "us",
+  });
+  const cases = [
+    [[KEY], [KEY], "report"],
+    [[KEY, OTHER_KEY], [OTHER_KEY, KEY], "report"],
+    [[KEY], [OTHER_KEY], "unproved"],
+    [[], [KEY], "unproved"],
+    [[KEY], [], "report"],
+    [[], [], "report"],
+  ] as const;
+  for (const [theirs, ours, expected] of cases) {
+    const server = await healthServer(0, ["127.0.0.1"], { keys: theirs });
+    const port = server.port("127.0.0.1") ?? 0;
+    assert.equal(await probeOnce(port, trust(ours)), expected, `${theirs.length} ${ours.length}`);
+    await server.stop();
+  }
+});
+
+Deno.test("HttpProbe with a key takes no answer that was recorded, changed or is our own", async () => {
+  const trust = { keyring: new Keyring([KEY]), instanceId: "us" };
+  const body = JSON.stringify(sampleHealth());
+  const answer = (proof: string, text: string): string =>
+    `HTTP/1.1 200 OK\r\nx-relais-proof: ${proof}\r\ncontent-length: ${text.length}\r\n\r\n${text}`;
+  const nonceOf = (request: string): string => /x-relais-nonce: (\w+)/i.exec(request)?.[1] ?? "";
+  const prove = (nonce: string, status = 200): string =>
+    proveAnswer([KEY], { nonce, path: "/health", status, body }) ?? "";
+  let recorded = "";
+  const cases: readonly (readonly [string, (request: string) => string])[] = [
+    ["report", (request) => answer(recorded = prove(nonceOf(request)), body)],
+    ["unproved", () => answer(recorded, body)],
+    ["unproved", (request) => answer(prove(nonceOf(request)), body.replace("standby", "active!"))],
+    ["unproved", (request) => answer(prove(nonceOf(request), 503), body)],
+    ["unproved", (request) => answer(prove(nonceOf(request)).toUpperCase(), body)],
+    ["unproved", () => answer("", body)],
+  ];
+  for (const [expected, make] of cases) {
+    const server = oddServer((conn, request) => say(conn, make(request)));
+    assert.equal(await probeOnce(server.port, trust), expected);
+    server.close();
+  }
+  // A mirror: it asks us, and gives us what we said, well proved.
+  const health = sampleHealth({ instanceId: "us" });
+  const mirror = await healthServer(0, ["127.0.0.1"], { keys: [KEY], health });
+  assert.equal(await probeOnce(mirror.port("127.0.0.1") ?? 0, trust), "unproved");
+  await mirror.stop();
+});
+
+Deno.test("HttpProbe sees a change of the keyring at once", async () => {
+  const server = await healthServer(0, ["127.0.0.1"], { keys: [KEY] });
+  const keyring = new Keyring([OTHER_KEY]);
+  const { probe, heard } = makeProbe(server.port("127.0.0.1") ?? 0, 10_000, {
+    keyring,
+    instanceId: "us",
+  });
+  probe.probe("voip", "127.0.0.1");
+  await until("the failure", () => heard.failures.length === 1);
+  keyring.set([OTHER_KEY, KEY]);
+  probe.probe("voip", "127.0.0.1");
+  await until("the report", () => heard.reports.length === 1);
+  probe.close();
+  await server.stop();
 });

@@ -7,7 +7,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { randomBytes } from "node:crypto";
+import { createHmac, randomBytes } from "node:crypto";
 import { messageOf } from "../os/errors.ts";
 
 /** Shortest key in bytes: as long as the hash (RFC 2104 section 3). */
@@ -23,6 +23,14 @@ export class KeyError extends Error {
 /** A new random key, as text for the key file (base64). */
 export function generateKey(): string {
   return randomBytes(KEY_MIN_BYTES).toString("base64");
+}
+
+/**
+ * The name of a key: tells keys apart and proves nothing. 64 bits of an HMAC under a random key of 256 bits
+ * say nothing about it (RFC 2104), so that names may be shown.
+ */
+export function keyId(key: Uint8Array): string {
+  return createHmac("sha256", key).update("relais-key-id-1").digest("hex").slice(0, 16);
 }
 
 /** The text of a key file with this one key. */

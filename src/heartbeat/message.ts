@@ -1,7 +1,7 @@
 /**
  * Authenticated messages of the peer (DESIGN section 8): HMAC-SHA256 over method, path, sender, receiver,
- * counter and body. No clock is involved: what stops a replay is the counter (within one sender process)
- * and the receiver's id (across restarts, as every daemon process has a new random one).
+ * counter and body. No common clock is involved: what stops a replay is the counter (within one sender
+ * process) and the receiver's name (`addressee.ts`: new in every process, and every few seconds).
  *
  * @module
  */
@@ -10,6 +10,9 @@ import { Buffer } from "node:buffer";
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
 import type { PeerNotice } from "../core/types.ts";
+import type { RefusalReason } from "../health/types.ts";
+import type { Addressee } from "./addressee.ts";
+import type { Keyring } from "./keyring.ts";
 
 /** Where messages are sent. */
 export const MESSAGE_PATH = "/peer/message";
@@ -28,7 +31,7 @@ export interface Envelope {
   readonly path: string;
   /** Instance id of the sender's daemon. */
   readonly sender: string;
-  /** Instance id of the daemon that is meant. */
+  /** Name of the daemon that is meant, as its `/health` told it last. */
   readonly receiver: string;
   /** Greater than in any message of this sender before. */
   readonly counter: number;
@@ -44,7 +47,8 @@ export function rehearse(): void {
   const body = noticeBody({ kind: "leaving", epoch: 0, reason: "rehearsal" });
   const headers = Object.entries(signMessage(keys, envelope, body))
     .map(([name, value]) => [name.toLowerCase(), value]);
-  new MessageVerifier({ keys, instanceId: "b", peerInstanceId: () => "a" })
+  const addressee = { judge: () => "us" as const };
+  new MessageVerifier({ keyring: { keys }, instanceId: "b", addressee, peerInstanceId: () => "a" })
     .verify({ ...envelope, headers: Object.fromEntries(headers), body });
 }
 
@@ -73,7 +77,7 @@ export function signMessage(
 /** What became of a message. `why` is for the log and the answer; it holds no secret. */
 export type Verification =
   | { readonly ok: true; readonly notice: PeerNotice; readonly sender: string }
-  | { readonly ok: false; readonly why: string };
+  | { readonly ok: false; readonly reason: RefusalReason; readonly why: string };
 
 /** A message as it arrived; header names in lower case. */
 export interface ReceivedMessage {
@@ -85,9 +89,11 @@ export interface ReceivedMessage {
 
 /** What {@linkcode MessageVerifier} needs. */
 export interface MessageVerifierOptions {
-  readonly keys: readonly Uint8Array[];
+  readonly keyring: Pick<Keyring, "keys">;
   /** Our own instance id. */
   readonly instanceId: string;
+  /** Whom a receiver's name means. */
+  readonly addressee: Pick<Addressee, "judge">;
   /** The instance id that the peer's `/health` names now; null while it is not known. */
   readonly peerInstanceId: () => string | null;
 }
@@ -100,17 +106,10 @@ export interface MessageVerifierOptions {
  */
 export class MessageVerifier {
   readonly #options: MessageVerifierOptions;
-  #keys: readonly Uint8Array[];
   readonly #lastCounters = new Map<string, number>();
 
   constructor(options: MessageVerifierOptions) {
     this.#options = options;
-    this.#keys = options.keys;
-  }
-
-  /** Takes other keys from now on; the counters that were used stay used. */
-  rekey(keys: readonly Uint8Array[]): void {
-    this.#keys = keys;
   }
 
   /** Senders that are remembered now. */
@@ -121,26 +120,33 @@ export class MessageVerifier {
   /** Checks a message and, if it is good, uses its counter up. */
   verify(message: ReceivedMessage): Verification {
     const envelope = readEnvelope(message);
-    if (envelope === null) return refused("its X-Relais-* headers are missing or malformed");
+    if (envelope === null) {
+      return refused("malformed", "its X-Relais-* headers are missing or malformed");
+    }
     const { sender, receiver, counter } = envelope;
     // The MAC first: nothing about our state is told to who does not have the key.
     if (!this.#macIsGood(message, envelope)) {
-      return refused("its MAC is wrong: the hosts need the same cluster key");
+      return refused("mac", "its MAC is wrong: the hosts need the same cluster key");
     }
-    const { instanceId, peerInstanceId } = this.#options;
-    if (receiver !== instanceId) return refused("it is meant for another daemon process");
-    if (sender === instanceId) return refused("it is one of our own");
+    const { instanceId, addressee, peerInstanceId } = this.#options;
+    if (sender === instanceId) return refused("own", "it is one of our own");
+    const meant = addressee.judge(receiver);
+    if (meant === "other") return refused("addressee", "it is meant for another daemon process");
+    if (meant === "late") return refused("late", "it was on its way for too long");
     const peer = peerInstanceId();
     if (peer !== null && sender !== peer) {
-      return refused("its sender is not the daemon process that the peer's /health names");
+      const why = "its sender is not the daemon process that the peer's /health names";
+      return refused("sender", why);
     }
     if (counter <= (this.#lastCounters.get(sender) ?? -1)) {
-      return refused("its counter was used before: a replay");
+      return refused("replay", "its counter was used before: a replay");
     }
     const notice = readNotice(message.body);
-    if (notice === null) return refused("its body is not a message that this version knows");
+    if (notice === null) {
+      return refused("body", "its body is not a message that this version knows");
+    }
     if (!this.#remember(sender, counter, peer)) {
-      return refused("too many senders were heard before");
+      return refused("senders", "too many senders were heard before");
     }
     return { ok: true, notice, sender };
   }
@@ -151,7 +157,7 @@ export class MessageVerifier {
     const bytes = Buffer.from(given, "hex");
     let good = false;
     // Every key is tried, whichever fits: the time taken tells nothing.
-    for (const key of this.#keys) {
+    for (const key of this.#options.keyring.keys) {
       if (timingSafeEqual(bytes, mac(key, envelope, body))) good = true;
     }
     return good;
@@ -198,6 +204,6 @@ function readNotice(body: string): PeerNotice | null {
   }
 }
 
-function refused(why: string): Verification {
-  return { ok: false, why: `Cannot accept a message as ${why}` };
+function refused(reason: RefusalReason, why: string): Verification {
+  return { ok: false, reason, why: `Cannot accept a message as ${why}` };
 }

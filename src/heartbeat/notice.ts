@@ -9,6 +9,8 @@ import { z } from "zod";
 import type { PeerNotice } from "../core/types.ts";
 import type { Clock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
+import { isProved, PROOF_HEADER } from "./answer_proof.ts";
+import type { Keyring } from "./keyring.ts";
 import {
   type HttpAnswer,
   HttpConnection,
@@ -26,22 +28,22 @@ const TRY_SHARE = 0.5;
 export interface PeerMessengerOptions {
   readonly clock: Clock;
   readonly port: number;
-  readonly keys: readonly Uint8Array[];
+  readonly keyring: Pick<Keyring, "keys">;
   /** Our own instance id. */
   readonly instanceId: string;
 }
 
 /** How a message is to be sent. */
 export interface SendOptions {
-  /** The instance id that the peer's `/health` names. */
-  readonly receiverInstanceId: string;
+  /** The name that the peer's `/health` told last. */
+  readonly receiver: string;
   /** For all tries together. */
   readonly deadlineMs: number;
   readonly signal?: AbortSignal;
 }
 
 /** What the peer answers to a message: JSON in the body, whatever the HTTP status is. */
-const MessageAnswerBody = z.object({ accepted: z.boolean(), text: z.string().max(2000) });
+export const MessageAnswerBody = z.object({ accepted: z.boolean(), text: z.string().max(2000) });
 /** See the schema of the same name. */
 type MessageAnswerBody = z.infer<typeof MessageAnswerBody>;
 
@@ -51,7 +53,7 @@ export interface SendResult {
   readonly delivered: boolean;
   /** The peer does what the message asks. */
   readonly accepted: boolean;
-  /** HTTP status of its answer; null: none. 403: it does not take the message for its peer's. */
+  /** HTTP status of the answer, proved or not; null: none. 403: it does not take the message for its peer's. */
   readonly status: number | null;
   /** What the peer says of it, or why it was not delivered: a sentence. */
   readonly text: string;
@@ -60,25 +62,18 @@ export interface SendResult {
 /** Sends messages, one at a time; later ones wait for earlier ones. */
 export class PeerMessenger {
   readonly #options: PeerMessengerOptions;
-  #keys: readonly Uint8Array[];
   readonly #connections = new Map<string, { connection: HttpConnection; usedAt: number }>();
   #counter = 0;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: PeerMessengerOptions) {
     this.#options = options;
-    this.#keys = options.keys;
     rehearse();
-  }
-
-  /** Signs with other keys from now on; the counter goes on, as this is the same process. */
-  rekey(keys: readonly Uint8Array[]): void {
-    this.#keys = keys;
   }
 
   /**
    * Sends `notice` to the first of `addresses` (best link first) that takes it. An answer of the peer
-   * ends the tries, also when it is a refusal; each try has its own counter, so that a try whose answer
+   * ends the tries, also when it is a refusal, if it proves that it is the peer's (`answer_proof.ts`); each try has its own counter, so that a try whose answer
    * was lost does not make the next one a replay. The peer may then hear a message twice.
    */
   send(
@@ -105,20 +100,24 @@ export class PeerMessenger {
     deadline: number;
   }): Promise<SendResult> {
     const errors: string[] = [];
+    let status: number | null = null;
     for (const [index, address] of addresses.entries()) {
       const left = deadline - this.#options.clock.nowMs();
       if (left <= 0 || options.signal?.aborted) break;
       const isLast = index === addresses.length - 1;
       const deadlineMs = isLast ? left : left * TRY_SHARE;
       try {
-        return readAnswer(await this.#post({ address, notice, options, deadlineMs }));
+        const answer = await this.#post({ address, notice, options, deadlineMs });
+        if (answer.proved) return readAnswer(answer);
+        status = answer.status;
+        errors.push(unproved(address, answer));
       } catch (error) {
         errors.push(messageOf(error));
       }
     }
     const why = errors.length === 0 ? "there was no time or no link to try" : errors.join("; ");
     const text = `Cannot tell the peer "${notice.kind}": ${why}`.slice(0, 1000);
-    return { delivered: false, accepted: false, status: null, text };
+    return { delivered: false, accepted: false, status, text };
   }
 
   async #post({ address, notice, options, deadlineMs }: {
@@ -126,27 +125,41 @@ export class PeerMessenger {
     notice: PeerNotice;
     options: SendOptions;
     deadlineMs: number;
-  }): Promise<HttpAnswer> {
+  }): Promise<HttpAnswer & { readonly proved: boolean }> {
     const connection = this.#connection(address);
     const reused = connection.warm;
     const end = this.#options.clock.nowMs() + deadlineMs;
+    const ask = async (ms: number): Promise<HttpAnswer & { readonly proved: boolean }> => {
+      const request = this.#compose(notice, options, ms);
+      const answer = await connection.request(request);
+      const { status, body, headers } = answer;
+      const proved = isProved(
+        this.#options.keyring.keys,
+        { nonce: request.headers["X-Relais-Mac"] ?? "", path: MESSAGE_PATH, status, body },
+        headers.get(PROOF_HEADER.toLowerCase()),
+      );
+      return { ...answer, proved };
+    };
     try {
-      return await connection.request(this.#compose(notice, options, deadlineMs));
+      return await ask(deadlineMs);
     } catch (error) {
       // The peer's server has closed the kept connection to make room: that says nothing about the link.
       if (!reused || !(error instanceof HttpFailure) || error.kind !== "closed") throw error;
-      const left = Math.max(1, end - this.#options.clock.nowMs());
-      return await connection.request(this.#compose(notice, options, left));
+      return await ask(Math.max(1, end - this.#options.clock.nowMs()));
     }
   }
 
-  #compose(notice: PeerNotice, options: SendOptions, deadlineMs: number): HttpRequest {
+  #compose(
+    notice: PeerNotice,
+    options: SendOptions,
+    deadlineMs: number,
+  ): HttpRequest & { readonly headers: Readonly<Record<string, string>> } {
     const body = noticeBody(notice);
-    const headers = signMessage(this.#keys, {
+    const headers = signMessage(this.#options.keyring.keys, {
       method: "POST",
       path: MESSAGE_PATH,
       sender: this.#options.instanceId,
-      receiver: options.receiverInstanceId,
+      receiver: options.receiver,
       counter: ++this.#counter,
     }, body);
     const request = { method: "POST", path: MESSAGE_PATH, headers, body, deadlineMs } as const;
@@ -165,6 +178,12 @@ export class PeerMessenger {
     known.usedAt = now;
     return known.connection;
   }
+}
+
+/** Who answers so may be the peer with another key, or anybody: what he says is for people only. */
+function unproved(address: string, { status, body }: HttpAnswer): string {
+  const said = body.replaceAll(/[^\x20-\x7e]+/g, " ").slice(0, 200);
+  return `what answered ${status} at ${address} did not prove that it has the cluster key (${said})`;
 }
 
 /** Only 2xx can be a yes: what refuses a message (403, 413, 500) may have another body. */

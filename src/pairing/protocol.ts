@@ -15,7 +15,7 @@ export const PAIR_PROTOCOL = 1;
 export const MAX_PAIR_LINE_BYTES = 4 * 1024 * 1024;
 
 /** Files that may be written by name; where each one is, the host knows. */
-const PAIR_FILES = ["config", "key", "knownHosts", "authorizedKeys"] as const;
+export const PAIR_FILES = ["config", "key", "knownHosts", "authorizedKeys"] as const;
 
 /** One of {@linkcode PAIR_FILES}. */
 export type PairFile = typeof PAIR_FILES[number];

@@ -43,7 +43,7 @@ const tablesManifestSchema = z.strictObject({
 export type TablesManifest = z.infer<typeof tablesManifestSchema>;
 
 /** The rows that came are not what was sent, or not what this version understands. */
-class TablesFormatError extends Error {
+export class TablesFormatError extends Error {
   override readonly name = "TablesFormatError";
 }
 

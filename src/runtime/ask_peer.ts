@@ -7,7 +7,7 @@
 
 import type { HealthBody } from "../health/types.ts";
 import { HttpConnection } from "../heartbeat/http_connection.ts";
-import { parseHealth } from "../heartbeat/http_probe.ts";
+import { askHealth, type HealthTrust } from "../heartbeat/http_probe.ts";
 import { messageOf } from "../os/errors.ts";
 
 /** A peer that shall serve in a moment answers sooner. */
@@ -25,6 +25,8 @@ export async function askPeer(
     readonly port: number;
     readonly signal: AbortSignal;
     readonly deadlineMs?: number;
+    /** With a key in it, only who has that key is believed. */
+    readonly trust?: HealthTrust | undefined;
   },
 ): Promise<void> {
   const { state, ready } = await firstAnswer(addresses, { deadlineMs: ASK_MS, ...options });
@@ -33,15 +35,19 @@ export async function askPeer(
 
 async function firstAnswer(
   addresses: readonly string[],
-  options: { readonly port: number; readonly signal: AbortSignal; readonly deadlineMs: number },
+  options: {
+    readonly port: number;
+    readonly signal: AbortSignal;
+    readonly deadlineMs: number;
+    readonly trust?: HealthTrust | undefined;
+  },
 ): Promise<HealthBody> {
-  const { port, deadlineMs, signal } = options;
+  const { port, deadlineMs, signal, trust } = options;
   const connections = addresses.map((address) => new HttpConnection({ address, port }));
   try {
-    return await Promise.any(connections.map(async (connection) => {
-      const request = { method: "GET", path: "/health", deadlineMs, signal } as const;
-      return parseHealth((await connection.request(request)).body);
-    }));
+    return await Promise.any(
+      connections.map((connection) => askHealth(connection, { deadlineMs, signal, trust })),
+    );
   } catch (error) {
     const causes: unknown[] = error instanceof AggregateError ? error.errors : [error];
     const whys = causes.map(messageOf);

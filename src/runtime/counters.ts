@@ -4,10 +4,15 @@
  * @module
  */
 
-import type { StatusDocument } from "../health/types.ts";
+import { noRefusals, type RefusalReason, type StatusDocument } from "../health/types.ts";
+
+/** Counters of the status, and the refused messages by why. */
+export type Counters = StatusDocument["counters"] & {
+  readonly refusals: Record<RefusalReason, number>;
+};
 
 /** All counters at zero: a daemon that has just started. */
-export function noCounters(): StatusDocument["counters"] {
+export function noCounters(): Counters {
   return {
     httpGarbage: 0,
     httpRefused: 0,
@@ -15,5 +20,8 @@ export function noCounters(): StatusDocument["counters"] {
     arpGarbage: 0,
     messagesRefused: 0,
     messagesAccepted: 0,
+    httpPaced: 0,
+    healthUnproved: 0,
+    refusals: noRefusals(),
   };
 }

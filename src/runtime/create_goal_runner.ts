@@ -6,6 +6,7 @@
 
 import type { CoreEvent } from "../core/types.ts";
 import { messageOf } from "../os/errors.ts";
+import { healthTrust } from "./create_links.ts";
 import type { GateKeeper } from "./gate_keeper.ts";
 import { GoalRunner } from "./goal_runner.ts";
 import { type HookOccasion, runHooks } from "./hooks.ts";
@@ -21,7 +22,16 @@ import type { VipKeeper } from "./vip_keeper.ts";
 
 type FromNode = Pick<
   NodeOptions,
-  "config" | "clock" | "driver" | "replicator" | "gate" | "shield" | "path" | "fencer"
+  | "config"
+  | "clock"
+  | "driver"
+  | "replicator"
+  | "gate"
+  | "shield"
+  | "path"
+  | "keyring"
+  | "identity"
+  | "fencer"
 >;
 
 /** The parts of a node that its goals need. */
@@ -71,6 +81,7 @@ export function createGoalRunner(parts: GoalRunnerParts): GoalRunner {
         parts.ports.askPeer(parts.links.peerAddresses(), {
           port: config.heartbeat.httpPort,
           signal,
+          trust: healthTrust(parts),
         }),
       tellYours: (signal) => parts.peerLine.tellYours(signal),
       fencePeer: async (signal) => {

@@ -11,6 +11,8 @@ import { loadConfig, localConfig } from "../config/load.ts";
 import type { LocalConfig } from "../config/types.ts";
 import type { ReloadResult } from "../health/control_app.ts";
 import { readKeys } from "../heartbeat/key.ts";
+import { Addressee } from "../heartbeat/addressee.ts";
+import { Keyring } from "../heartbeat/keyring.ts";
 import { PeerMessenger } from "../heartbeat/notice.ts";
 import { systemClock } from "../os/clock.ts";
 import { configureLog, flushLog, getLog, type LogLevelName } from "../os/log.ts";
@@ -102,6 +104,8 @@ interface Standing {
   readonly identity: Identity;
   readonly poller: Poller;
   readonly configNews: ConfigNews;
+  readonly keyring: Keyring;
+  readonly addressee: Addressee;
   readonly current: () => Running;
 }
 
@@ -117,7 +121,10 @@ async function build(config: LocalConfig, { paths, logLevel, memory, notifier }:
   poller.start();
   const configNews: ConfigNews = { loadedAt: clock.wallMs(), refusal: null };
   const current = (): Running => running;
-  const standing = { paths, memory, notifier, identity, poller, configNews, current };
+  const keyring = new Keyring(keys ?? []);
+  const addressee = new Addressee({ instanceId: identity.instanceId, clock });
+  const talk = { keyring, addressee, identity };
+  const standing = { paths, memory, notifier, poller, configNews, current, ...talk };
   let running = createRunning(config, standing, { keys, former: null });
   // Only the node that decides can end the daemon: one that another one follows is never done.
   const over = Promise.withResolvers<void>();
@@ -144,6 +151,7 @@ async function build(config: LocalConfig, { paths, logLevel, memory, notifier }:
     clock,
     notifier,
     configNews,
+    keyring,
     configPath: paths.config,
     loadKeys: () => readKeysIfThere(paths.key),
     current,
@@ -156,8 +164,7 @@ async function build(config: LocalConfig, { paths, logLevel, memory, notifier }:
     },
   });
   const reload = (): Promise<ReloadResult> => reloader.reload();
-  const { instanceId } = identity;
-  const servers = createServers({ current, reload, paths, instanceId });
+  const servers = createServers({ current, reload, paths, keyring });
   // The control socket first: where a daemon answers already, nothing may be touched.
   await servers.control.start();
   await running.node.start();
@@ -193,14 +200,15 @@ function createRunning(
   },
 ): Running {
   const { paths, memory, notifier, identity, poller, configNews, current } = standing;
+  const { keyring, addressee } = standing;
   const port = config.heartbeat.httpPort;
   const { instanceId } = identity;
   const messenger = keys === null
     ? null
-    : former?.messenger ?? new PeerMessenger({ clock, port, keys, instanceId });
+    : former?.messenger ?? new PeerMessenger({ clock, port, keyring, instanceId });
   const verifier = keys === null
     ? null
-    : former?.verifier ?? createVerifier({ keys, instanceId, current });
+    : former?.verifier ?? createVerifier({ keyring, instanceId, addressee, current });
   const adopted = former === null ? hasServed(memory.previous()) : former.node.serves;
   const driver = former !== null && isSame(former.config.services, config.services)
     ? former.driver
@@ -233,6 +241,8 @@ function createRunning(
     replicator,
     fencer,
     messenger,
+    keyring,
+    addressee,
     localFaults: missing.filter((text) =>
       text.startsWith("VIPs") || text.startsWith("the services")
     ),

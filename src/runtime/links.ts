@@ -14,7 +14,7 @@ import type { StepResult } from "../core/step.ts";
 import { PROBES_FOR_SILENCE } from "../core/situation.ts";
 import type { LinkEvidence, PeerReport, VipEvidence } from "../core/types.ts";
 import { type HealthBody, peerReport } from "../health/types.ts";
-import type { HttpProbe } from "../heartbeat/http_probe.ts";
+import type { HealthTrust, HttpProbe } from "../heartbeat/http_probe.ts";
 import type { IcmpPinger } from "../heartbeat/icmp.ts";
 import type { Clock } from "../os/clock.ts";
 import type { InterfaceInfo } from "../vip/iproute.ts";
@@ -33,6 +33,9 @@ const PEER_MAC_EVERY_MS = 10_000;
 
 /** Links take turns in asking the peer's health when one asks no more often than this. */
 const TURNS_FROM_MS = 1000;
+
+/** How long an answer without proof is shown. */
+const UNPROVED_SHOWN_MS = 10_000;
 
 /** What one link shows of itself. */
 export interface LinkView {
@@ -66,6 +69,10 @@ export interface LinksOptions {
   readonly onNews: () => void;
   /** Default: the real sockets. */
   readonly ports?: Pick<NodePorts, "pinger" | "http">;
+  /** What answers of the peer must prove; default: nothing. */
+  readonly trust?: HealthTrust | undefined;
+  /** Something answered in the peer's place without proof. */
+  readonly onUnproved?: (network: string, detail: string) => void;
 }
 
 /** All links. */
@@ -76,11 +83,15 @@ export class Links {
   readonly #config: LocalConfig;
   readonly #onNews: () => void;
   readonly #knownWitnesses: Set<string>;
+  readonly #clock: Clock;
   #report: { readonly body: HealthBody; readonly at: number } | null = null;
+  #unproved = 0;
+  #unprovedAt = -Infinity;
 
   constructor(options: LinksOptions) {
     const ports = options.ports ?? SYSTEM_PORTS;
     this.#config = options.config;
+    this.#clock = options.clock;
     this.#onNews = options.onNews;
     this.#knownWitnesses = new Set(options.knownWitnesses);
     const now = options.clock.nowMs();
@@ -114,7 +125,12 @@ export class Links {
       onFailure: (network, kind, detail) => {
         const view = this.#view(network);
         if (view !== undefined) view.httpError = `${kind}: ${detail}`;
+        if (kind !== "unproved") return;
+        this.#unproved++;
+        this.#unprovedAt = options.clock.nowMs();
+        options.onUnproved?.(network, detail);
       },
+      ...(options.trust === undefined ? {} : { trust: options.trust }),
     });
   }
 
@@ -124,6 +140,8 @@ export class Links {
    */
   inherit(former: Links): void {
     this.#report = former.#report;
+    this.#unproved = former.#unproved;
+    this.#unprovedAt = Math.max(this.#unprovedAt, former.#unprovedAt);
     for (const witness of former.#knownWitnesses) this.#knownWitnesses.add(witness);
     this.pinger.drain();
     // Not what came in here for the other pinger, too.
@@ -171,6 +189,16 @@ export class Links {
     const last = (view: LinkView): number =>
       Math.max(view.lastHttpAt ?? -Infinity, view.lastIcmpAt ?? -Infinity);
     return [...this.views].sort((a, b) => last(b) - last(a)).map((view) => view.peerAddress);
+  }
+
+  /** Answers in the peer's place that did not prove to be the peer's, since the daemon started. */
+  get unproved(): number {
+    return this.#unproved;
+  }
+
+  /** Such an answer came lately. */
+  get isUnproved(): boolean {
+    return this.#clock.nowMs() - this.#unprovedAt < UNPROVED_SHOWN_MS;
   }
 
   /** Counters of the HTTP probe of one network. */

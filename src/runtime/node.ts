@@ -9,7 +9,6 @@ import { coreConfig } from "../config/load.ts";
 import { assess, type Situation } from "../core/situation.ts";
 import { initialState } from "../core/state.ts";
 import type { StepResult } from "../core/step.ts";
-import type { StatusDocument } from "../health/types.ts";
 import { messageOf } from "../os/errors.ts";
 import { getLog } from "../os/log.ts";
 import { hasServed, isAdoptable } from "./adoption.ts";
@@ -17,10 +16,11 @@ import { AlertHooks } from "./alert_hooks.ts";
 import { moveText } from "./alert_message.ts";
 import { Alerts } from "./alerts.ts";
 import { CopyCare } from "./copy_care.ts";
-import { noCounters } from "./counters.ts";
+import { type Counters, noCounters } from "./counters.ts";
 import { createGoalRunner } from "./create_goal_runner.ts";
 import { createVipKeeper } from "./create_vip_keeper.ts";
 import { farewell, FAREWELL_MS } from "./farewell.ts";
+import { createLinks } from "./create_links.ts";
 import { GateKeeper } from "./gate_keeper.ts";
 import { FenceWatch } from "./fence_watch.ts";
 import type { GoalRunner } from "./goal_runner.ts";
@@ -29,7 +29,7 @@ import type { History } from "./history.ts";
 import type { HookOccasion } from "./hooks.ts";
 import { IdleWatch } from "./idle.ts";
 import { IsolationWatch } from "./isolation_watch.ts";
-import { Links } from "./links.ts";
+import type { Links } from "./links.ts";
 import { Loop } from "./loop.ts";
 import { MemoryKeeper } from "./memory_keeper.ts";
 import type { NodeOptions } from "./node_options.ts";
@@ -76,7 +76,7 @@ export class Node {
   #occasion: Pick<HookOccasion, "rule" | "reason"> = { rule: "", reason: "" };
   #ended = false;
   /** Filled by the HTTP side. */
-  readonly counters: StatusDocument["counters"];
+  readonly counters: Counters;
 
   /** The parts are made in the order in which they need each other; what comes later is reached late. */
   constructor(options: NodeOptions) {
@@ -92,8 +92,7 @@ export class Node {
     this.alertHooks = former?.alertHooks ?? new AlertHooks({ clock, path: options.path });
     this.history = former?.history ??
       this.#ports.history({ stateDir: options.stateDir, onTrouble });
-    const knownWitnesses = options.memory.load()?.witnesses ?? [];
-    this.links = new Links({ config, clock, knownWitnesses, onNews, ports: this.#ports });
+    this.links = createLinks(options, { ports: this.#ports, onNews });
     this.keeper = createVipKeeper(options, {
       links: this.links,
       openLink: this.#ports.vipLink,

@@ -6,6 +6,8 @@
 
 import type { LocalConfig } from "../config/types.ts";
 import type { Fencer } from "../fencing/fencer.ts";
+import type { Addressee } from "../heartbeat/addressee.ts";
+import type { Keyring } from "../heartbeat/keyring.ts";
 import type { PeerMessenger } from "../heartbeat/notice.ts";
 import type { Clock } from "../os/clock.ts";
 import type { Poller } from "../os/poller.ts";
@@ -41,6 +43,10 @@ export interface NodeOptions {
   readonly fencer?: Fencer | null;
   /** Null: no cluster key, nothing can be agreed with the peer. */
   readonly messenger: PeerMessenger | null;
+  /** Cluster keys; while there is one, the peer's answers must prove that it has it. Default: none. */
+  readonly keyring?: Keyring;
+  /** The name that the peer is told for its messages; default: the instance id. */
+  readonly addressee?: Addressee;
   /** Reasons why this host could not serve, found at start (a missing tool). */
   readonly localFaults: readonly string[];
   /** `PATH`, where the programs of hooks are looked up. */

@@ -65,20 +65,19 @@ export class PeerLine {
   /** Sends a message to the peer and returns how it was taken. Never throws. */
   async ask(kind: PeerNotice["kind"], reason: string, signal: AbortSignal): Promise<Taken> {
     const { clock, messenger, links, state } = this.#options;
-    const receiver = links.report?.body.instanceId;
+    const receiver = receiverOf(links);
     if (messenger === null) {
       return { accepted: false, text: "there is no cluster key on this host: run: relais keygen" };
     }
-    if (receiver === undefined) {
+    if (receiver === null) {
       return { accepted: false, text: "the peer's relais does not answer" };
     }
     const notice = { kind, epoch: state().epoch, reason: reason.slice(0, REASON_MAX) };
     const end = clock.nowMs() + INTRODUCTION_MS;
     for (;;) {
-      const receiverInstanceId = links.report?.body.instanceId ?? receiver;
-      const options = { receiverInstanceId, deadlineMs: TELL_MS, signal };
+      const options = { receiver: receiverOf(links) ?? receiver, deadlineMs: TELL_MS, signal };
       const sent = await messenger.send(links.peerAddresses(), notice, options);
-      // One of the two daemons is new, and the other one's last report is older than that.
+      // One of the two daemons is new, or its name is, and the last report is older than that.
       const isUnknown = sent.status === 403 && !signal.aborted && clock.nowMs() < end;
       if (!isUnknown) return sent;
       await clock.sleep(AGAIN_MS, signal).catch(() => {}); // aborted: the next try says so
@@ -96,4 +95,11 @@ export class PeerLine {
     const { rule, why, detail } = this.#options.state();
     await this.tell("yours", `${rule}: ${detail === "" ? why : `${why} (${detail})`}`, signal);
   }
+}
+
+/** The name that the peer told last; null: it has told nothing. */
+function receiverOf({ report }: Pick<Links, "report">): string | null {
+  if (report === null) return null;
+  const { addressee, instanceId } = report.body;
+  return addressee === "" ? instanceId : addressee;
 }

@@ -17,6 +17,7 @@ import {
 import type { Config, LocalConfig } from "../config/types.ts";
 import type { ReloadResult } from "../health/control_app.ts";
 import { KeyError } from "../heartbeat/key.ts";
+import type { Keyring } from "../heartbeat/keyring.ts";
 import type { Clock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
 import { getLog } from "../os/log.ts";
@@ -39,6 +40,8 @@ export interface ReloaderOptions {
   readonly clock: Clock;
   readonly notifier: Notifier;
   readonly configNews: ConfigNews;
+  /** Of who signs and checks; all see a change in the same moment. */
+  readonly keyring: Keyring;
   readonly configPath: string;
   /** Null: there is no key file. @throws {KeyError} */
   readonly loadKeys: () => readonly Uint8Array[] | null;
@@ -151,7 +154,7 @@ export class Reloader {
   }
 
   async #apply(config: LocalConfig, keys: Keys): Promise<Outcome> {
-    const { clock, configNews, current, create, onNext } = this.#options;
+    const { clock, configNews, current, create, keyring, onNext } = this.#options;
     const from = current();
     const { name, since } = from.node.loop.state;
     const to = create(config, keys);
@@ -179,10 +182,7 @@ export class Reloader {
     const busy = moved ? `this node became ${state.name} meanwhile` : from.node.busyWith;
     if (busy !== null) return await giveUp(nothing("busy", [`${busy}: try again`]));
     const { serves } = from.node;
-    if (keys !== null) {
-      to.messenger?.rekey(keys);
-      to.verifier?.rekey(keys);
-    }
+    if (keys !== null) keyring.set(keys);
     onNext(to);
     configNews.loadedAt = clock.wallMs();
     await to.node.follow(from.node);

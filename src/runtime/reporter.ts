@@ -8,12 +8,15 @@ import type { LocalConfig } from "../config/types.ts";
 import type { StepResult } from "../core/step.ts";
 import type { Fencer } from "../fencing/fencer.ts";
 import type { HealthBody, StatusDocument } from "../health/types.ts";
+import type { Addressee } from "../heartbeat/addressee.ts";
+import type { Keyring } from "../heartbeat/keyring.ts";
 import type { Clock } from "../os/clock.ts";
 import type { Replicator } from "../replication/replicator.ts";
 import type { Gate } from "../services/gate.ts";
 import type { Shield } from "../services/shield.ts";
 import type { Alerts } from "./alerts.ts";
 import type { ConfigNews } from "./config_news.ts";
+import type { Counters } from "./counters.ts";
 import { oldCopyText, withAlarm } from "./copy_age.ts";
 import { dataSetStatus, formatAge } from "./data_sets.ts";
 import { fencingAlert, fencingStatus } from "./fencing_status.ts";
@@ -32,6 +35,10 @@ const DATA_SETS_FRESH_MS = 5000;
 
 /** A witness has this long to answer for the first time before its silence is told. */
 const WITNESS_PATIENCE_MS = 30_000;
+
+const UNPROVED_ALERT =
+  "What answers at the peer's address does not prove that it has our cluster key: it counts as no answer. " +
+  "Compare /etc/relais/cluster.key on both hosts (relais doctor does); if it is the same, it is not the peer";
 
 /** What {@linkcode Reporter} reads from. */
 export interface ReporterOptions {
@@ -56,9 +63,11 @@ export interface ReporterOptions {
   /** Reasons why this host could not serve, found at start. */
   readonly localFaults: readonly string[];
   /** What the HTTP side counted. */
-  readonly counters: Readonly<StatusDocument["counters"]>;
+  readonly counters: Readonly<Counters>;
   readonly configNews: Readonly<ConfigNews>;
   readonly stateDir: string;
+  readonly keyring?: Keyring;
+  readonly addressee?: Addressee;
 }
 
 /** See the module. */
@@ -81,21 +90,26 @@ export class Reporter {
 
   /** The body of `GET /health`. @throws {Error} before the node has started */
   health(): HealthBody {
-    const { config, identity } = this.#options;
+    const { config, identity, keyring, addressee } = this.#options;
     const dataSets = this.#dataSets({ maxAgeMs: DATA_SETS_FRESH_MS });
     const { stream } = this;
-    return makeHealth({ config, identity, result: this.#result(), dataSets, stream }, this.#seq++);
+    const input = { config, identity, result: this.#result(), dataSets, stream };
+    const keys = keyring?.ids ?? [];
+    return makeHealth({ ...input, keys, addressee: addressee?.name ?? "" }, this.#seq++);
   }
 
   /** The status document. @throws {Error} before the node has started */
   status(): StatusDocument {
     const { config, clock, identity, loop, links, keeper, fencer } = this.#options;
+    const { refusals, ...counters } = this.#options.counters;
     const now = clock.nowMs();
     const wallNow = clock.wallMs();
     return makeStatus({
       config,
       configLoadedAt: this.#options.configNews.loadedAt,
       identity,
+      keys: this.#options.keyring?.ids ?? [],
+      refusals,
       result: this.#result(),
       observation: this.#options.observer.last,
       views: links.views,
@@ -112,9 +126,10 @@ export class Reporter {
       history: this.#options.history.entries,
       alerts: this.alerts,
       counters: {
-        ...this.#options.counters,
+        ...counters,
         icmpIgnored: links.pinger.counters.ignored,
         arpGarbage: keeper.garbage,
+        healthUnproved: links.unproved,
       },
       loop: { lagMs: loop.lagMs, lastTickAgoMs: Math.max(0, loop.ageMs) },
       now,
@@ -143,6 +158,7 @@ export class Reporter {
       hasKey
         ? null
         : "No cluster key: this node watches and acts on silence only; run: relais keygen",
+      links.isUnproved ? UNPROVED_ALERT : null,
       isolation.alert,
       peerMismatch(config, links.report?.body ?? null),
       gateAlert(gate.state()),

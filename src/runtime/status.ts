@@ -48,6 +48,9 @@ export interface StatusInput {
   readonly history: readonly HistoryEntry[];
   readonly alerts: readonly string[];
   readonly counters: StatusDocument["counters"];
+  readonly refusals: Readonly<StatusDocument["refusals"]>;
+  /** Names of the cluster keys. */
+  readonly keys: readonly string[];
   readonly loop: StatusDocument["loop"];
   readonly now: number;
   readonly wallNow: number;
@@ -66,10 +69,12 @@ export function isReady({ state }: Pick<StepResult, "state">): boolean {
 
 /** The body of `GET /health`. */
 export function makeHealth(
-  input: Pick<StatusInput, "config" | "identity" | "result" | "dataSets" | "stream">,
+  input:
+    & Pick<StatusInput, "config" | "identity" | "result" | "dataSets" | "stream" | "keys">
+    & { readonly addressee: string },
   seq: number,
 ): HealthBody {
-  const { config, identity, result, dataSets, stream } = input;
+  const { config, identity, result, dataSets, stream, keys, addressee } = input;
   const age = (set: string): number | null =>
     dataSets.find((entry) => entry.set === set && entry.direction === "received")?.ageMs ?? null;
   return {
@@ -91,6 +96,8 @@ export function makeHealth(
     stream: stream === null || !isServing(result)
       ? null
       : { state: stream.state, lagMs: stream.lagMs, lagBytes: stream.lagBytes },
+    addressee,
+    keys: [...keys],
   };
 }
 
@@ -115,6 +122,7 @@ export function makeStatus(input: StatusInput): StatusDocument {
       configFingerprint: config.fingerprint,
       configLoadedAt: new Date(input.configLoadedAt).toISOString(),
       clusterName: config.cluster.name,
+      keys: [...input.keys],
       pid: identity.pid,
       uptimeMs: Math.round(now - identity.startedAt),
     },
@@ -146,6 +154,7 @@ export function makeStatus(input: StatusInput): StatusDocument {
     alerts: input.alerts.slice(-100),
     history: input.history.slice(-200),
     counters: input.counters,
+    refusals: { ...input.refusals },
     loop: input.loop,
   };
 }

@@ -64,6 +64,8 @@ function input(
     history: [],
     alerts: [],
     counters: sampleStatus().counters,
+    refusals: sampleStatus().refusals,
+    keys: sampleStatus().node.keys,
     loop: { lagMs: 0, lastTickAgoMs: 1 },
     now: NOW,
     wallNow: Date.UTC(2026, 0, 31, 12),
@@ -154,8 +156,10 @@ Deno.test("makeStatus() keeps its bounds whatever the parts show", () => {
 });
 
 Deno.test("makeHealth() carries the ages of what was received, for the peer and for probes", () => {
-  const body = makeHealth(input(), 17);
+  const addressee = "our name";
+  const body = makeHealth({ ...input(), addressee }, 17);
   HealthBody.parse(body);
+  assert.deepEqual([body.addressee, body.keys], [addressee, sampleStatus().node.keys]);
   assert.deepEqual(body.dataAges, { astdb: 151_000, database: null, files: null });
   assert.deepEqual([body.state, body.serving, body.ready, body.fit, body.seq], [
     "active",
@@ -165,7 +169,8 @@ Deno.test("makeHealth() carries the ages of what was received, for the peer and 
     17,
   ]);
   const observation = sampleObservation({ services: { running: "none", healthy: false } });
-  const ill = makeHealth(input({ result: sampleResult({}, observation) }), 18);
+  const result = sampleResult({}, observation);
+  const ill = makeHealth({ ...input({ result }), addressee }, 18);
   assert.deepEqual([ill.fit, ill.unfitReasons], [false, ["services: stopped"]]);
 });
 

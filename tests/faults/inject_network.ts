@@ -65,7 +65,7 @@ export const NETWORK_FAULTS = {
     const what = fault.dice[1] < 0.5 ? "echo" : "udp";
     note(`${perSecond} ${what} a second`);
     const address = lab.address(world.nameOf(host));
-    const flooding = startAttack(lab.stranger, ["flood", address, `${perSecond}`, what]);
+    const flooding = startAttack(lab.stranger, ["packets", address, `${perSecond}`, what]);
     return () => endPiped(flooding);
   },
   "http-garbage": (scene) => badHttp(scene, "garbage"),

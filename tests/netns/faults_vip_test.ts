@@ -120,7 +120,7 @@ stage.test(
 async function whileUnmoved(
   { master, slave, lived, decided }: Scene,
   work: () => Promise<void>,
-): Promise<Record<keyof StatusDocument["counters"], number>> {
+): Promise<StatusDocument["counters"]> {
   const before = (await master.status())!;
   await work();
   const after = (await master.status())!;
@@ -200,7 +200,7 @@ stage.test("ARP frames with wrong lengths and types are ignored and counted", as
   assert.equal((await master.status())!.vips[0]?.holder, "me");
 });
 
-/** A message to a node as its peer would sign it, changed by `change`, sent by the stranger. */
+/** A message to a node as its peer would sign it, changed by `change`, sent from the peer's host. */
 async function send(
   { lab, from, to, key, counter, kind = "leaving", changeBody = (body: string) => body }: {
     readonly lab: Lab;
@@ -216,12 +216,12 @@ async function send(
   const text = key ?? await from.host.readFile(KEY_FILE);
   const line = text.split("\n").find((each) => each.trim() !== "" && !each.startsWith("#"))!;
   const sender = (await from.status())!.node.instanceId;
-  const receiver = (await to.status())!.node.instanceId;
+  const receiver = (await from.status())!.peer.report!.addressee;
   const body = noticeBody({ kind, epoch: 1, reason: "forged by a test" });
   const envelope = { method: "POST", path: "/peer/message", sender, receiver, counter };
   const headers = signMessage([new Uint8Array(Buffer.from(line.trim(), "base64"))], envelope, body);
   const url = `http://${lab.address(to.host.name as "master" | "slave")}:${HTTP_PORT}/peer/message`;
-  return await post(lab.stranger, { url, headers, body: changeBody(body) });
+  return await post(from.host, { url, headers, body: changeBody(body) });
 }
 
 stage.test("messages that are forged, changed or replayed are refused and counted", async (scene) => {

@@ -228,14 +228,14 @@ export class Daemon implements Owner {
   async #send(
     addresses: readonly string[],
     notice: PeerNotice,
-    { receiverInstanceId, deadlineMs, signal }: SendOptions,
+    { receiver, deadlineMs, signal }: SendOptions,
   ): Promise<SendResult> {
     const end = this.clock.nowMs() + deadlineMs;
     for (const [n, address] of addresses.entries()) {
       const left = end - this.clock.nowMs();
       if (left <= 0 || signal?.aborted === true) break;
       const answer = await this.world.post(this, address, notice, {
-        receiver: receiverInstanceId,
+        receiver,
         deadlineMs: n === addresses.length - 1 ? left : left / 2,
       });
       if (answer !== null) return answer;

@@ -1,6 +1,6 @@
 /** Well-formed documents of the HTTP side, for tests that change a field or two. */
 
-import type { HealthBody, StatusDocument } from "../../src/health/types.ts";
+import { type HealthBody, noRefusals, type StatusDocument } from "../../src/health/types.ts";
 
 /** A slave that stands by. */
 export function sampleHealth(change: Partial<HealthBody> = {}): HealthBody {
@@ -19,6 +19,8 @@ export function sampleHealth(change: Partial<HealthBody> = {}): HealthBody {
     seq: 17,
     bootId: "b00t",
     stream: null,
+    addressee: "5d0c8f5e-0000-4000-8000-000000000002.0123456789abcdef",
+    keys: ["00112233445566aa"],
     dataAges: { astdb: 61_000, database: 1_800_000, files: null },
     ...change,
   };
@@ -42,6 +44,7 @@ export function sampleStatus(change: Partial<StatusDocument> = {}): StatusDocume
       configFingerprint: "f".repeat(64),
       configLoadedAt: "2026-01-31T11:00:00.000Z",
       clusterName: "siege",
+      keys: ["00112233445566aa"],
       pid: 4242,
       uptimeMs: 3_600_000,
     },
@@ -162,7 +165,10 @@ export function sampleStatus(change: Partial<StatusDocument> = {}): StatusDocume
       arpGarbage: 4,
       messagesRefused: 5,
       messagesAccepted: 6,
+      httpPaced: 7,
+      healthUnproved: 8,
     },
+    refusals: { ...noRefusals(), mac: 4, replay: 1 },
     loop: { lagMs: 1.5, lastTickAgoMs: 40 },
     ...change,
   };

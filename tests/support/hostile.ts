@@ -17,12 +17,19 @@ const ARGV = [
 
 /** Sends one kind of it and waits for its end; returns what it printed. */
 export async function attack(host: TestHost, args: readonly string[]): Promise<string> {
-  return (await host.exec([...ARGV, ...args], { deadlineMs: DEADLINE_MS })).stdout.trim();
+  const argv = [...ELSEWHERE, ...ARGV, ...args];
+  return (await host.exec(argv, { deadlineMs: DEADLINE_MS })).stdout.trim();
 }
+
+/**
+ * An attacker computes on a machine of his own: here he takes only what the others leave, or a test of what
+ * reaches the hosts would be one of what he computes.
+ */
+const ELSEWHERE = ["nice", "-n", "19"];
 
 /** Starts one that stays until its standard input is closed. */
 export function startAttack(host: TestHost, args: readonly string[]): HostProcess {
-  return host.spawnPiped([...ARGV, ...args]);
+  return host.spawnPiped([...ELSEWHERE, ...ARGV, ...args]);
 }
 
 /** The answer to {@linkcode post}. */
@@ -41,4 +48,36 @@ export async function post(
   },
 ): Promise<PostAnswer> {
   return JSON.parse(await attack(host, ["post", url, JSON.stringify(headers), body]));
+}
+
+/** Sends each text over a connection of its own, and returns what came back on each until its end. */
+export async function sendRaw(
+  host: TestHost,
+  { address, port, texts }: {
+    readonly address: string;
+    readonly port: number;
+    readonly texts: readonly string[];
+  },
+): Promise<readonly string[]> {
+  return JSON.parse(await attack(host, ["raw", address, `${port}`, JSON.stringify(texts)]));
+}
+
+/** A whole request as text. */
+export function requestText(
+  { method, path, headers = {}, body = "" }: {
+    readonly method: string;
+    readonly path: string;
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly body?: string;
+  },
+): string {
+  const length = new TextEncoder().encode(body).length;
+  const lines = Object.entries({ Host: "relais", ...headers, "Content-Length": `${length}` })
+    .map(([name, value]) => `${name}: ${value}`);
+  return `${method} ${path} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n${body}`;
+}
+
+/** The status of the first answer in what {@linkcode sendRaw} brought; 0: none. */
+export function statusOf(answer: string): number {
+  return Number(/^HTTP\/1\.1 (\d{3}) /.exec(answer)?.[1] ?? 0);
 }

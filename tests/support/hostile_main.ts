@@ -4,10 +4,14 @@
  *
  *   http ADDRESS PORT COUNT      what is no HTTP, or none that anybody asked for; prints how much was sent
  *   hold ADDRESS PORT COUNT      opens connections, says half a request and keeps them until input ends
+ *   listen ADDRESS PORT COUNT    opens GET /events, prints the statuses, reads no more until input ends
  *   post URL HEADERS_JSON BODY   one request; prints status and text
+ *   raw ADDRESS PORT TEXTS_JSON  each text over a connection of its own; prints what came back until its end
+ *   flood ADDRESS PORT SECONDS CONNECTIONS REQUEST   the same request as fast as it goes; prints the
+ *                                statuses with how often each came, as JSON
  *   icmp ADDRESS COUNT           echo replies that answer nothing, truncated and wrong ones
  *   arp INTERFACE VIP COUNT      ARP frames with wrong lengths and types that speak for the VIP
- *   flood ADDRESS PER_SECOND echo|udp   echo requests, or UDP to a closed port, until it is ended
+ *   packets ADDRESS PER_SECOND echo|udp   echo requests, or UDP to a closed port, until it is ended
  *
  * @module
  */
@@ -82,6 +86,23 @@ async function hold(hostname: string, port: number, count: number): Promise<void
   for (const connection of connections) connection.close();
 }
 
+async function listen(hostname: string, port: number, count: number): Promise<void> {
+  const connections: Deno.TcpConn[] = [];
+  const statuses: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const connection = await Deno.connect({ hostname, port });
+    await connection.write(bytesOf("GET /events HTTP/1.1\r\nHost: a\r\n\r\n"));
+    const buffer = new Uint8Array(12);
+    let have = 0;
+    while (have < buffer.length) have += await connection.read(buffer.subarray(have)) ?? Infinity;
+    statuses.push(Number(new TextDecoder().decode(buffer).slice(9)));
+    connections.push(connection);
+  }
+  console.log(JSON.stringify(statuses));
+  await Deno.stdin.read(new Uint8Array(1));
+  for (const connection of connections) connection.close();
+}
+
 async function post(url: string, headers: string, body: string): Promise<void> {
   const response = await fetch(url, {
     method: "POST",
@@ -89,6 +110,74 @@ async function post(url: string, headers: string, body: string): Promise<void> {
     body,
   });
   console.log(JSON.stringify({ status: response.status, text: await response.text() }));
+}
+
+/** Longest wait for the end of one answer. */
+const RAW_MS = 15_000;
+
+async function raw(hostname: string, port: number, texts: readonly string[]): Promise<void> {
+  const answers = await Promise.all(texts.map(async (text) => {
+    let answer = "";
+    try {
+      using connection = await Deno.connect({ hostname, port });
+      const timer = setTimeout(() => connection.close(), RAW_MS);
+      try {
+        await connection.write(bytesOf(text));
+        await connection.closeWrite();
+        const buffer = new Uint8Array(65_536);
+        for (let n; (n = await connection.read(buffer)) !== null;) {
+          answer += new TextDecoder().decode(buffer.subarray(0, n));
+        }
+      } finally {
+        clearTimeout(timer);
+      }
+    } catch {
+      // Refused, reset, or closed by the timer: what came until then counts.
+    }
+    return answer;
+  }));
+  console.log(JSON.stringify(answers));
+}
+
+async function flood(
+  { hostname, port, seconds, connections, request }: {
+    readonly hostname: string;
+    readonly port: number;
+    readonly seconds: number;
+    readonly connections: number;
+    readonly request: string;
+  },
+): Promise<void> {
+  const until = performance.now() + seconds * 1000;
+  const statuses: Record<string, number> = {};
+  const add = (status: string): void => void (statuses[status] = (statuses[status] ?? 0) + 1);
+  const batch = bytesOf(request.repeat(20));
+  const one = async (): Promise<void> => {
+    const buffer = new Uint8Array(65_536);
+    using connection = await Deno.connect({ hostname, port });
+    const timer = setTimeout(() => connection.close(), Math.max(1, until - performance.now()));
+    try {
+      for (;;) {
+        await connection.write(batch);
+        let answers = 0;
+        while (answers < 20) {
+          const n = await connection.read(buffer);
+          if (n === null) return;
+          const text = new TextDecoder().decode(buffer.subarray(0, n));
+          for (const [, status = ""] of text.matchAll(/HTTP\/1\.1 (\d{3}) /g)) {
+            answers++;
+            add(status);
+          }
+        }
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+  await Promise.all(Array.from({ length: connections }, async () => {
+    while (performance.now() < until) await one().catch(() => add("cut"));
+  }));
+  console.log(JSON.stringify(statuses));
 }
 
 function icmp(address: string, count: number): void {
@@ -109,7 +198,7 @@ function icmp(address: string, count: number): void {
   }
 }
 
-function flood(address: string, perSecond: number, what: string): never {
+function packets(address: string, perSecond: number, what: string): never {
   const udp = what === "udp";
   const fd = udp ? openSocket(AF_INET, SOCK_DGRAM, 0) : openSocket(AF_INET, SOCK_RAW, 1);
   const to = internetAddress(ipBytes(address), udp ? 9 : 0);
@@ -156,10 +245,20 @@ const number = (i: number): number => Number(args[i]);
 const text = (i: number): string => args[i] ?? "";
 if (kind === "http") await http(text(0), number(1), number(2));
 else if (kind === "hold") await hold(text(0), number(1), number(2));
+else if (kind === "listen") await listen(text(0), number(1), number(2));
 else if (kind === "post") await post(text(0), text(1), text(2));
-else if (kind === "icmp") icmp(text(0), number(1));
+else if (kind === "raw") await raw(text(0), number(1), JSON.parse(text(2)) as string[]);
+else if (kind === "flood") {
+  await flood({
+    hostname: text(0),
+    port: number(1),
+    seconds: number(2),
+    connections: number(3),
+    request: text(4),
+  });
+} else if (kind === "icmp") icmp(text(0), number(1));
 else if (kind === "arp") arp(text(0), text(1), number(2));
-else if (kind === "flood") flood(text(0), number(1), text(2));
+else if (kind === "packets") packets(text(0), number(1), text(2));
 else {throw new Error(
-    `Cannot send "${kind}" as it is not known: http, hold, post, icmp, arp, flood`,
+    `Cannot send "${kind}" as it is not known: http, hold, listen, post, raw, flood, icmp, arp, packets`,
   );}

@@ -51,7 +51,7 @@ export async function keepDatabaseRecord(
 }
 
 /** The record of the database with this number; null: there is none, or it is damaged. */
-async function readDatabaseRecord(
+export async function readDatabaseRecord(
   stateDir: string,
   databaseOid: number,
 ): Promise<DatabaseRecord | null> {

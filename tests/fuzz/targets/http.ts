@@ -134,7 +134,7 @@ const serverTarget: Target = {
       health: () => sampleHealth(),
       status: () => sampleStatus(),
       loopAgeMs: () => 1,
-      message: (_headers, _method, _path, body) =>
+      message: ({ body }) =>
         Promise.resolve({ status: 403, body: { accepted: false, text: `${body.length} bytes` } }),
       allow: () => true,
       onGarbage: () => garbage++,
@@ -309,8 +309,9 @@ const messageTarget: Target = {
   open() {
     let peer: string | null = null;
     const verifier = new MessageVerifier({
-      keys: [new Uint8Array(32).fill(1), KEY],
+      keyring: { keys: [new Uint8Array(32).fill(1), KEY] },
       instanceId: "me",
+      addressee: { judge: (name) => name === "me" ? "us" : "other" },
       peerInstanceId: () => peer,
     });
     return {
