@@ -27,6 +27,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   services: COMMON,
   replication: COMMON,
   health: COMMON,
+  arbiter: COMMON,
   setup: [...COMMON, "vip/iproute.ts", "vip/mark.ts"],
   pairing: [...COMMON, "replication/", "heartbeat/key.ts", "build_info.ts"],
   runtime: [
@@ -40,13 +41,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       "services/",
       "replication/",
       "health/",
+      "arbiter/",
     ],
     "build_info.ts",
   ],
   // Looks at everything, decides nothing: it may know the parts, not what runs them.
   doctor: [
     ...COMMON,
-    ...["vip/", "arp/", "heartbeat/", "services/", "replication/", "health/"],
+    ...["vip/", "arp/", "heartbeat/", "services/", "replication/", "health/", "arbiter/"],
     ...["runtime/preflight.ts", "runtime/paths.ts"],
   ],
   cli: ["*"],

@@ -9,6 +9,7 @@ import type { GoalName } from "./types.ts";
 
 /** Every step that a goal may contain. */
 export type StepName =
+  | "acquire-right"
   | "persist-epoch"
   | "check-transport"
   | "drop-vips"
@@ -28,6 +29,7 @@ export type StepName =
   | "send-astdb"
   | "send-files"
   | "return-database"
+  | "release-right"
   | "tell-yours"
   | "hooks-before-takeover"
   | "hooks-after-takeover"
@@ -81,6 +83,11 @@ export function goalSteps(goal: GoalName, options: GoalOptions): readonly StepSp
       ];
     case "take":
       return [
+        step(
+          "acquire-right",
+          "fail",
+          "where an arbiter gives it: nothing is mounted or started without the right to serve",
+        ),
         step("raise-shield", "go-on", "phones that find the VIP before the services wait"),
         step("mount-vips", "fail", "M1, S1: the address first, phones wait for milliseconds only"),
         step("announce", "go-on", "M1, S1: ARP and ND tables of the network; repeated in a burst"),
@@ -134,6 +141,11 @@ export function goalSteps(goal: GoalName, options: GoalOptions): readonly StepSp
         ),
         step("drop-vips", "fail", "never two holders: gone here before the word is given"),
         step(
+          "release-right",
+          "go-on",
+          "the VIPs are gone: the peer need not wait for the end of the lease",
+        ),
+        step(
           "tell-yours",
           "fail",
           "the peer mounts at once on that word, not after a ping times out",
@@ -154,7 +166,11 @@ export function goalSteps(goal: GoalName, options: GoalOptions): readonly StepSp
 export const STEPS_THAT_MAY_FAIL_ALONE: readonly string[] = ["start-services", "check-health"];
 
 /** Steps of `hand-over` after whose failure the VIPs are gone already: there is no way back to active. */
-export const STEPS_AFTER_LETTING_GO: readonly string[] = ["drop-vips", "tell-yours"];
+export const STEPS_AFTER_LETTING_GO: readonly string[] = [
+  "drop-vips",
+  "release-right",
+  "tell-yours",
+];
 
 /** A step behind the end of its goal. */
 function afterwards(name: StepName, why: string): StepSpec {

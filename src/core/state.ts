@@ -72,6 +72,8 @@ export interface NodeState {
   readonly takeovers: readonly number[];
   /** When a hand-over last failed; the next automatic one waits {@linkcode HAND_OVER_RETRY_MS}. */
   readonly handOverFailedAt: number | null;
+  /** The peer consented to our serving without the arbiter until then; null: it did not. */
+  readonly consentUntil: number | null;
   /** When a self-transition (alert, announce, repair) last fired, by rule id; bounded by the table. */
   readonly lastFired: Readonly<Record<string, number>>;
 }
@@ -117,6 +119,7 @@ export function initialState(
     peerDiedFirst: false,
     takeovers: [],
     handOverFailedAt: null,
+    consentUntil: null,
     lastFired: {},
   };
 }

@@ -13,6 +13,7 @@ import {
   REJOINING_RULES,
   STANDBY_RULES,
   START_RULES,
+  WAITING_RULES,
 } from "./transitions_rest.ts";
 import { SAFETY_RULES } from "./transitions_safety.ts";
 import { ACTIVE_RULES, HANDING_RULES, TAKING_RULES } from "./transitions_serving.ts";
@@ -28,5 +29,6 @@ export const RULES: readonly Rule[] = [
   ...ACTIVE_RULES,
   ...HANDING_RULES,
   ...ISOLATED_RULES,
+  ...WAITING_RULES,
   ...FAILED_RULES,
 ];

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { RightKeeper } from "../arbiter/right_keeper.ts";
 import type { CoreEvent } from "../core/types.ts";
 import { messageOf } from "../os/errors.ts";
 import type { GateKeeper } from "./gate_keeper.ts";
@@ -14,7 +15,7 @@ import type { MemoryKeeper } from "./memory_keeper.ts";
 import type { NodeOptions } from "./node_options.ts";
 import type { PeerLine } from "./peer_line.ts";
 import type { NodePorts } from "./ports.ts";
-import type { Recorder } from "./recorder.ts";
+import { CONSENTED_RULES, type Recorder } from "./recorder.ts";
 import type { ServicesWatch } from "./services_watch.ts";
 import { createStepPerformer, stepDeadlineMs, stepHasWork } from "./steps.ts";
 import type { VipKeeper } from "./vip_keeper.ts";
@@ -36,6 +37,12 @@ export interface GoalRunnerParts extends FromNode {
   readonly recorder: Recorder;
   /** The epoch that what leaves this node carries. */
   readonly epoch: () => number;
+  /** Null: no arbiter. */
+  readonly right: RightKeeper | null;
+  /** The peer consents that this node serves without the arbiter. */
+  readonly mayHold: () => boolean;
+  /** Until when VIPs may be mounted and renewed. */
+  readonly extendUntil: (now: number) => number;
   /** Why the goal in progress was started, for its hooks. */
   readonly occasion: () => Pick<HookOccasion, "rule" | "reason">;
   readonly onEvent: (event: CoreEvent) => void;
@@ -44,7 +51,7 @@ export interface GoalRunnerParts extends FromNode {
 
 /** Makes the runner. */
 export function createGoalRunner(parts: GoalRunnerParts): GoalRunner {
-  const { config, clock, gate, shield, services, keeper, epoch, onTrouble } = parts;
+  const { config, clock, gate, shield, services, keeper, right, epoch, onTrouble } = parts;
   const vips = config.networks.flatMap((network) => network.vips);
   return new GoalRunner({
     clock,
@@ -61,7 +68,16 @@ export function createGoalRunner(parts: GoalRunnerParts): GoalRunner {
         vips.length === 0 ? "" : await parts.ports.flushFlows(vips, { signal }),
       onTrouble,
       untilHealthy: (signal) => services.untilHealthy(signal),
-      mount: (signal) => keeper.mount(signal),
+      acquireRight: (signal) => {
+        if (right === null) return Promise.resolve("");
+        const patient = CONSENTED_RULES.includes(parts.occasion().rule);
+        return right.acquire({ mayHold: parts.mayHold, patient, signal });
+      },
+      releaseRight: () => right?.release() ?? Promise.resolve(),
+      mount: (signal) => {
+        if (clock.nowMs() < parts.extendUntil(clock.nowMs())) return keeper.mount(signal);
+        throw new Error("Cannot mount the VIPs as the right to serve runs out");
+      },
       drop: () => keeper.drop(),
       announce: () => keeper.announce(),
       persist: () => parts.memory.persist(),

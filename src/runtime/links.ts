@@ -56,6 +56,13 @@ export interface LinkView {
   nextPeerMacAt: number;
 }
 
+/** A report of the peer, with the moments of its arrival and of the question. */
+interface Report {
+  readonly body: HealthBody;
+  readonly at: number;
+  readonly askedAt: number;
+}
+
 /** What {@linkcode Links} needs. */
 export interface LinksOptions {
   readonly config: LocalConfig;
@@ -76,7 +83,7 @@ export class Links {
   readonly #config: LocalConfig;
   readonly #onNews: () => void;
   readonly #knownWitnesses: Set<string>;
-  #report: { readonly body: HealthBody; readonly at: number } | null = null;
+  #report: Report | null = null;
 
   constructor(options: LinksOptions) {
     const ports = options.ports ?? SYSTEM_PORTS;
@@ -157,13 +164,15 @@ export class Links {
   }
 
   /** The peer's last words, with the moment of their arrival. */
-  get report(): { readonly body: HealthBody; readonly at: number } | null {
+  get report(): Report | null {
     return this.#report;
   }
 
   /** For the core. */
   get peer(): PeerReport | null {
-    return this.#report === null ? null : peerReport(this.#report.body, this.#report.at);
+    if (this.#report === null) return null;
+    const { body, askedAt, at } = this.#report;
+    return peerReport(body, askedAt, at);
   }
 
   /** The peer's addresses, the ones that answered most recently first. */
@@ -344,7 +353,7 @@ export class Links {
     const before = this.#report?.body;
     // Two links answer out of step: an older word of the same process never replaces a newer one.
     if (before?.instanceId === body.instanceId && before.seq > body.seq) return;
-    this.#report = { body, at: atMs };
+    this.#report = { body, at: atMs, askedAt: atMs - rttMs };
     if (before?.state !== body.state || before.instanceId !== body.instanceId) this.#onNews();
   }
 

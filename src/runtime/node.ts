@@ -5,6 +5,9 @@
  * @module
  */
 
+import { RightKeeper } from "../arbiter/right_keeper.ts";
+import { KERNEL_KEEPS_MS } from "../config/arbiter_timing.ts";
+import { isSame } from "../config/changes.ts";
 import { coreConfig } from "../config/load.ts";
 import { assess, type Situation } from "../core/situation.ts";
 import { initialState } from "../core/state.ts";
@@ -44,6 +47,11 @@ const log = getLog("node");
 /** A leaving node waits this long for its last words to arrive and its addresses to go. */
 const FAREWELL_MS = 2000;
 
+/** A start waits this long for the arbiter's first word; the core waits a little longer. */
+const FIRST_RIGHT_MS = 1000;
+/** The end waits this long for the arbiter to take the right back. */
+const RELEASE_MS = 1000;
+
 /** See the module. */
 export class Node {
   readonly alerts: Alerts;
@@ -53,6 +61,8 @@ export class Node {
   readonly loop: Loop;
   readonly peerLine: PeerLine;
   readonly reporter: Reporter;
+  /** The arbiter's right to serve; null: there is no arbiter. */
+  readonly right: RightKeeper | null;
   readonly #options: NodeOptions;
   readonly #ports: NodePorts;
   readonly #gate: GateKeeper;
@@ -89,6 +99,7 @@ export class Node {
       this.#ports.history({ stateDir: options.stateDir, onTrouble });
     const knownWitnesses = options.memory.load()?.witnesses ?? [];
     this.links = new Links({ config, clock, knownWitnesses, onNews, ports: this.#ports });
+    this.right = this.#makeRight();
     this.keeper = this.#makeKeeper({ onTrouble, onNews });
     this.#gate = new GateKeeper({ gate: options.gate, onTrouble });
     this.#services = new ServicesWatch({
@@ -130,10 +141,15 @@ export class Node {
     // Closed before the services are looked at, unless they may be there to stay; in maintenance nothing moves.
     if (!hasServed(previous) && !inMaintenance) this.#gate.set("closed");
     let adoptable = false;
+    this.right?.attach(this.#rightOwner());
     try {
       const [allMounted, running] = await Promise.all([
         this.keeper.adopt(),
         this.#services.read(),
+        Promise.race([
+          this.right?.begin({ wants: hasServed(previous) }),
+          this.#options.clock.sleep(FIRST_RIGHT_MS),
+        ]),
       ]);
       const { hasVips } = this;
       const { deadAfterMs } = config.heartbeat;
@@ -218,6 +234,8 @@ export class Node {
     const stoppedAt = clock.nowMs();
     former.links.drain();
     former.#stopTurning();
+    this.right?.attach(this.#rightOwner());
+    if (former.right !== this.right) former.right?.close();
     this.loop.inherit(former.loop);
     let taken: Promise<void> = Promise.resolve();
     try {
@@ -250,6 +268,7 @@ export class Node {
     this.#ended = true;
     this.#services.close();
     this.links.close();
+    if (this.right !== this.#options.former?.right) this.right?.close();
     void this.keeper.release();
   }
 
@@ -294,9 +313,48 @@ export class Node {
         this.#recorder.note("VIP-REPAIR", text);
         onTrouble(text);
       },
+      extendUntil: (now) => this.#extendUntil(now),
       onLapsed: (lateMs) => this.loop.push({ type: "stalled", stalledMs: lateMs }),
       onNews,
     });
+  }
+
+  /** The keeper outlives a reload that leaves `[arbiter]` as it is. */
+  #makeRight(): RightKeeper | null {
+    const { config, clock, identity, former } = this.#options;
+    const { arbiter, role } = config;
+    if (arbiter === null) return null;
+    if (former !== null && isSame(arbiter, former.#options.config.arbiter)) return former.right;
+    return new RightKeeper({
+      config: arbiter,
+      cluster: this.#ports.arbiter(arbiter),
+      clock,
+      role,
+      host: config.networks[0]?.[role] ?? "",
+      instanceId: identity.instanceId,
+      deadAfterMs: config.heartbeat.deadAfterMs,
+    });
+  }
+
+  #rightOwner(): Parameters<RightKeeper["attach"]>[0] {
+    return { epoch: () => this.loop.state.epoch, onNews: () => this.loop.kick() };
+  }
+
+  /**
+   * VIPs are renewed only as long as the kernel will have forgotten them when the right ends, or the peer
+   * consents, or an operator answers for it (maintenance).
+   */
+  #extendUntil(now: number): number {
+    if (this.right === null || this.loop.state.name === "maintenance") return Infinity;
+    const { right, validUntil } = this.right.evidence(now);
+    const consent = right === "peer" ? null : this.loop.state.consentUntil;
+    return Math.max((validUntil ?? -Infinity) - KERNEL_KEEPS_MS, consent ?? -Infinity);
+  }
+
+  /** The peer consents that this node serves without the arbiter. */
+  #mayHold(): boolean {
+    const { consentUntil } = this.loop.state;
+    return consentUntil !== null && this.#options.clock.nowMs() < consentUntil;
   }
 
   #makeRecorder(): Recorder {
@@ -357,6 +415,7 @@ export class Node {
       services: this.#services,
       idle: this.#idle,
       hasKey: messenger !== null,
+      right: this.right,
       returnBlocked: () => replicator?.back?.blocked ?? null,
     });
   }
@@ -375,6 +434,7 @@ export class Node {
       isolation: this.#isolation,
       serviceNames: driver.names,
       hasKey: messenger !== null,
+      right: this.right,
       counters: this.counters,
     });
   }
@@ -391,6 +451,9 @@ export class Node {
       peerLine: this.peerLine,
       recorder: this.#recorder,
       epoch: () => this.loop.state.epoch,
+      right: this.right,
+      mayHold: () => this.#mayHold(),
+      extendUntil: (now) => this.#extendUntil(now),
       occasion: () => this.#occasion,
       onEvent: (event) => this.loop.push(event),
       onTrouble: (text) => this.alerts.raise(text),
@@ -434,6 +497,11 @@ export class Node {
     this.#memory.pace(result, now);
     this.links.pace(result, now);
     this.keeper.pace(now);
+    this.right?.pace(now, {
+      serves: isServing(result) || (name === "starting" && this.#observer.adoptable),
+      vipsGone: this.keeper.isGone,
+      hurry: mayFallFree(result),
+    });
     this.#services.pace(now, isServing(result));
     this.#services.watch(name === "active");
     this.#idle.pace(now, name === "active" && peerReadySince !== null);
@@ -471,10 +539,22 @@ export class Node {
       const farewell = Promise.all([told, this.#runner.settled()]);
       return Promise.race([farewell, clock.sleep(FAREWELL_MS)]);
     }).then(async () => {
+      // The next daemon of this boot goes on with the right, or the peer has it at once.
+      if (!this.#leavesForRestart && this.keeper.isGone) {
+        const released = this.right?.release().catch(() => {});
+        await Promise.race([released, clock.sleep(RELEASE_MS)]);
+      }
+      this.right?.close();
       this.#services.close();
       this.links.close();
       await Promise.race([replicator?.stop(), clock.sleep(FAREWELL_MS)]);
     }).catch((error: unknown) => log.error(messageOf(error), { event: "end" }))
       .finally(() => this.#done.resolve());
   }
+}
+
+/** The peer may lose or give back its right at any moment, and this node waits for it. */
+function mayFallFree({ state, situation }: StepResult): boolean {
+  return situation.verdict !== "alive" || state.peerLeftAt !== null || state.name === "isolated" ||
+    (situation.peer !== null && !situation.peer.serving);
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { RightKeeper } from "../arbiter/right_keeper.ts";
 import type { LocalConfig } from "../config/types.ts";
 import type { StepResult } from "../core/step.ts";
 import type { HealthBody, StatusDocument } from "../health/types.ts";
@@ -11,6 +12,7 @@ import type { Clock } from "../os/clock.ts";
 import type { Replicator } from "../replication/replicator.ts";
 import type { Gate } from "../services/gate.ts";
 import type { Shield } from "../services/shield.ts";
+import { arbiterAlert, arbiterStatus } from "./arbiter_status.ts";
 import type { Alerts } from "./alerts.ts";
 import type { ConfigNews } from "./config_news.ts";
 import { oldCopyText, withAlarm } from "./copy_age.ts";
@@ -22,7 +24,14 @@ import type { Links } from "./links.ts";
 import type { Loop } from "./loop.ts";
 import type { Observer } from "./observer.ts";
 import { readVerification, verificationAlert } from "./verification.ts";
-import { gateAlert, type Identity, makeHealth, makeStatus, peerMismatch } from "./status.ts";
+import {
+  gateAlert,
+  type Identity,
+  isServing,
+  makeHealth,
+  makeStatus,
+  peerMismatch,
+} from "./status.ts";
 import type { VipKeeper } from "./vip_keeper.ts";
 
 /** How long the status of the data sets is kept before it is read again for the peer. */
@@ -54,6 +63,8 @@ export interface ReporterOptions {
   readonly localFaults: readonly string[];
   /** What the HTTP side counted. */
   readonly counters: Readonly<StatusDocument["counters"]>;
+  /** Null: no arbiter. */
+  readonly right: RightKeeper | null;
   readonly configNews: Readonly<ConfigNews>;
   readonly stateDir: string;
 }
@@ -81,7 +92,22 @@ export class Reporter {
     const { config, identity } = this.#options;
     const dataSets = this.#dataSets({ maxAgeMs: DATA_SETS_FRESH_MS });
     const { stream } = this;
-    return makeHealth({ config, identity, result: this.#result(), dataSets, stream }, this.#seq++);
+    const result = this.#result();
+    const right = this.#right(result);
+    return makeHealth({ config, identity, result, dataSets, stream, right }, this.#seq++);
+  }
+
+  /** What the peer is told is a promise: see {@linkcode RightKeeper.consent}. */
+  #right(result: StepResult): HealthBody["arbiter"] {
+    const { right, clock, keeper, links } = this.#options;
+    if (right === null) return null;
+    const now = clock.nowMs();
+    const consents = right.consent(now, {
+      serves: isServing(result),
+      vipsGone: keeper.isGone,
+      peerReaches: links.report?.body.arbiter?.reaches ?? null,
+    });
+    return { reaches: right.evidence(now).reaches, consents };
   }
 
   /** The status document. @throws {Error} before the node has started */
@@ -102,6 +128,7 @@ export class Reporter {
       dataSets: this.#dataSets({ maxAgeMs: 0 }),
       stream: this.stream,
       verification: this.verification({ maxAgeMs: 0 }),
+      arbiter: this.#arbiter(),
       goal: this.#options.runner.current,
       history: this.#options.history.entries,
       alerts: this.alerts,
@@ -113,6 +140,22 @@ export class Reporter {
       loop: { lagMs: loop.lagMs, lastTickAgoMs: Math.max(0, loop.ageMs) },
       now: clock.nowMs(),
       wallNow: clock.wallMs(),
+    });
+  }
+
+  /** The arbiter, for people; null: there is none. */
+  #arbiter(): StatusDocument["arbiter"] {
+    const { config, right, clock, loop } = this.#options;
+    if (config.arbiter === null || right === null) return null;
+    const { consentUntil } = loop.state;
+    const now = clock.nowMs();
+    return arbiterStatus({
+      config: config.arbiter,
+      evidence: right.evidence(now),
+      report: right.report,
+      consentUntil,
+      byConsent: loop.state.name === "active" && this.#result().situation.byConsent,
+      now,
     });
   }
 
@@ -142,6 +185,7 @@ export class Reporter {
       gateAlert(gate.state()),
       this.#options.configNews.refusal,
       this.#streamAlert(),
+      arbiterAlert(this.#arbiter(), this.#options.loop.state.name),
     ].filter((text) => text !== null);
     const lasting = [...this.#silentWitnesses(), ...this.#failedCopies(), ...this.#oldCopies()];
     const proof = verificationAlert(this.verification({ maxAgeMs: DATA_SETS_FRESH_MS }));

@@ -43,6 +43,7 @@ export interface StatusInput {
   readonly dataSets: StatusDocument["dataSets"];
   readonly stream: StatusDocument["stream"];
   readonly verification: StatusDocument["verification"];
+  readonly arbiter: StatusDocument["arbiter"];
   readonly goal: GoalInProgress | null;
   readonly history: readonly HistoryEntry[];
   readonly alerts: readonly string[];
@@ -65,7 +66,9 @@ export function isReady({ state }: Pick<StepResult, "state">): boolean {
 
 /** The body of `GET /health`. */
 export function makeHealth(
-  input: Pick<StatusInput, "config" | "identity" | "result" | "dataSets" | "stream">,
+  input:
+    & Pick<StatusInput, "config" | "identity" | "result" | "dataSets" | "stream">
+    & { readonly right?: HealthBody["arbiter"] },
   seq: number,
 ): HealthBody {
   const { config, identity, result, dataSets, stream } = input;
@@ -90,6 +93,7 @@ export function makeHealth(
     stream: stream === null || !isServing(result)
       ? null
       : { state: stream.state, lagMs: stream.lagMs, lagBytes: stream.lagBytes },
+    arbiter: input.right ?? null,
   };
 }
 
@@ -131,6 +135,7 @@ export function makeStatus(input: StatusInput): StatusDocument {
     dataSets: input.dataSets,
     stream: input.stream,
     verification: input.verification,
+    arbiter: input.arbiter,
     goal: input.goal === null ? null : {
       name: input.goal.goal,
       step: input.goal.step,

@@ -19,6 +19,7 @@ export function sampleHealth(change: Partial<HealthBody> = {}): HealthBody {
     seq: 17,
     bootId: "b00t",
     stream: null,
+    arbiter: null,
     dataAges: { astdb: 61_000, database: 1_800_000, files: null },
     ...change,
   };
@@ -92,6 +93,7 @@ export function sampleStatus(change: Partial<StatusDocument> = {}): StatusDocume
       ports: ["udp:5060", "tcp:5060", "tcp:5061"],
     },
     stream: null,
+    arbiter: null,
     dataSets: [{
       set: "astdb",
       direction: "received",
