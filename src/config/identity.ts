@@ -53,11 +53,13 @@ export function localConfig(config: Config, role: Role): LocalConfig {
 export function coreConfig(local: LocalConfig): CoreConfig {
   const { heartbeat, failback, arbiter } = local;
   return {
-    arbiter: arbiter === null ? null : {
-      policy: arbiter.policy,
-      ttlMs: arbiter.ttlMs,
-      consentMs: consentMs(heartbeat.deadAfterMs),
-    },
+    ...(arbiter === null ? {} : {
+      arbiter: {
+        policy: arbiter.policy,
+        ttlMs: arbiter.ttlMs,
+        consentMs: consentMs(heartbeat.deadAfterMs),
+      },
+    }),
     role: local.role,
     intervalMs: heartbeat.intervalMs,
     isolatedAfterMs: heartbeat.isolatedAfterMs,

@@ -166,11 +166,7 @@ export function goalSteps(goal: GoalName, options: GoalOptions): readonly StepSp
 export const STEPS_THAT_MAY_FAIL_ALONE: readonly string[] = ["start-services", "check-health"];
 
 /** Steps of `hand-over` after whose failure the VIPs are gone already: there is no way back to active. */
-export const STEPS_AFTER_LETTING_GO: readonly string[] = [
-  "drop-vips",
-  "release-right",
-  "tell-yours",
-];
+export const STEPS_AFTER_LETTING_GO: readonly string[] = ["drop-vips", "tell-yours"];
 
 /** A step behind the end of its goal. */
 function afterwards(name: StepName, why: string): StepSpec {

@@ -42,15 +42,6 @@ export function vipsAreFree(c: Context): boolean {
   return vipsAreSilent(c) && c.s.mayTake;
 }
 
-/** How long a node that finds its VIPs waits for the right to go on with them; the kernel keeps them longer. */
-export const RIGHT_PATIENCE_MS = 1500;
-
-/** What the previous daemon held is still there, and whether this one may go on with it will be known soon. */
-export function waitsForRight({ seen, s, state, now }: Context): boolean {
-  return seen.adoptable && !s.mayServe && state.maintenanceAsked !== "on" &&
-    now - state.since < RIGHT_PATIENCE_MS;
-}
-
 /** Nobody serves for so long that, without an arbiter, this node would; and the right is not to be had. */
 export function rightIsMissed(c: Context): boolean {
   const { s, state, now, config } = c;

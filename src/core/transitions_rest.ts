@@ -16,7 +16,6 @@ import {
   peerRestsIn,
   rightIsMissed,
   vipsAreFree,
-  waitsForRight,
   wasGivenTheService,
 } from "./guards.ts";
 import { goal, type Rule } from "./rule.ts";
@@ -50,30 +49,11 @@ export const START_RULES: readonly Rule[] = [
     why: "the previous daemon served: its VIPs and services are adopted",
   },
   {
-    id: "N-RIGHT-LATE",
-    role: "both",
-    from: ["starting"],
-    when:
-      "what the previous daemon held is still there, but the arbiter has not let this one serve in time",
-    guard: (c) => c.seen.adoptable && !c.s.mayServe && !waitsForRight(c),
-    to: "stay",
-    everyMs: 1000,
-    actions: () => [{ type: "drop-vips" }, {
-      type: "alert",
-      text:
-        "Not adopted: the previous daemon served, but the arbiter has not let this one serve. " +
-        "Look at etcd: relais arbiter status",
-    }],
-    why: "no right to go on with what the previous daemon held: it is let go",
-  },
-  {
     id: "N-JOIN",
     role: "both",
     from: ["starting"],
     when: "the network is up and it is known whether the peer lives",
-    guard: (c) =>
-      c.s.networkUp && (c.s.peer !== null || c.s.verdict === "dead" || c.s.daemonLost) &&
-      !waitsForRight(c),
+    guard: ({ s }) => s.networkUp && (s.peer !== null || s.verdict === "dead" || s.daemonLost),
     to: "rejoining",
     actions: ({ s }) => [goal("join", { fetch: s.peer !== null })],
     why: "the network is up: come to rest, ask the peer",

@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { RightKeeper } from "../arbiter/right_keeper.ts";
 import type { CoreEvent } from "../core/types.ts";
 import { messageOf } from "../os/errors.ts";
 import type { GateKeeper } from "./gate_keeper.ts";
@@ -12,6 +11,7 @@ import { GoalRunner } from "./goal_runner.ts";
 import { type HookOccasion, runHooks } from "./hooks.ts";
 import type { Links } from "./links.ts";
 import type { MemoryKeeper } from "./memory_keeper.ts";
+import type { NodeRight } from "./node_right.ts";
 import type { NodeOptions } from "./node_options.ts";
 import type { PeerLine } from "./peer_line.ts";
 import type { NodePorts } from "./ports.ts";
@@ -37,12 +37,7 @@ export interface GoalRunnerParts extends FromNode {
   readonly recorder: Recorder;
   /** The epoch that what leaves this node carries. */
   readonly epoch: () => number;
-  /** Null: no arbiter. */
-  readonly right: RightKeeper | null;
-  /** The peer consents that this node serves without the arbiter. */
-  readonly mayHold: () => boolean;
-  /** Until when VIPs may be mounted and renewed. */
-  readonly extendUntil: (now: number) => number;
+  readonly right: NodeRight;
   /** Why the goal in progress was started, for its hooks. */
   readonly occasion: () => Pick<HookOccasion, "rule" | "reason">;
   readonly onEvent: (event: CoreEvent) => void;
@@ -68,14 +63,14 @@ export function createGoalRunner(parts: GoalRunnerParts): GoalRunner {
         vips.length === 0 ? "" : await parts.ports.flushFlows(vips, { signal }),
       onTrouble,
       untilHealthy: (signal) => services.untilHealthy(signal),
-      acquireRight: (signal) => {
-        if (right === null) return Promise.resolve("");
+      acquireRight: async (signal) => {
         const patient = CONSENTED_RULES.includes(parts.occasion().rule);
-        return right.acquire({ mayHold: parts.mayHold, patient, signal });
+        const mayHold = (): boolean => right.mayHold();
+        return await right.keeper?.acquire({ mayHold, patient, signal }) ?? "";
       },
-      releaseRight: () => right?.release() ?? Promise.resolve(),
-      mount: (signal) => {
-        if (clock.nowMs() < parts.extendUntil(clock.nowMs())) return keeper.mount(signal);
+      releaseRight: () => right.keeper?.release() ?? Promise.resolve(),
+      mount: async (signal) => {
+        if (clock.nowMs() < right.extendUntil(clock.nowMs())) return await keeper.mount(signal);
         throw new Error("Cannot mount the VIPs as the right to serve runs out");
       },
       drop: () => keeper.drop(),

@@ -84,6 +84,7 @@ export class Links {
   readonly #onNews: () => void;
   readonly #knownWitnesses: Set<string>;
   #report: Report | null = null;
+  readonly #reported = Promise.withResolvers<void>();
 
   constructor(options: LinksOptions) {
     const ports = options.ports ?? SYSTEM_PORTS;
@@ -166,6 +167,11 @@ export class Links {
   /** The peer's last words, with the moment of their arrival. */
   get report(): Report | null {
     return this.#report;
+  }
+
+  /** Resolves with the peer's first report. */
+  get firstReport(): Promise<void> {
+    return this.#reported.promise;
   }
 
   /** For the core. */
@@ -354,6 +360,7 @@ export class Links {
     // Two links answer out of step: an older word of the same process never replaces a newer one.
     if (before?.instanceId === body.instanceId && before.seq > body.seq) return;
     this.#report = { body, at: atMs, askedAt: atMs - rttMs };
+    this.#reported.resolve();
     if (before?.state !== body.state || before.instanceId !== body.instanceId) this.#onNews();
   }
 

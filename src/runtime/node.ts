@@ -5,9 +5,6 @@
  * @module
  */
 
-import { RightKeeper } from "../arbiter/right_keeper.ts";
-import { KERNEL_KEEPS_MS } from "../config/arbiter_timing.ts";
-import { isSame } from "../config/changes.ts";
 import { coreConfig } from "../config/load.ts";
 import { assess, type Situation } from "../core/situation.ts";
 import { initialState } from "../core/state.ts";
@@ -20,6 +17,7 @@ import { Alerts } from "./alerts.ts";
 import { CopyCare } from "./copy_care.ts";
 import { noCounters } from "./counters.ts";
 import { createGoalRunner } from "./create_goal_runner.ts";
+import { FAREWELL_MS, sayFarewell } from "./farewell.ts";
 import { GateKeeper } from "./gate_keeper.ts";
 import type { GoalRunner } from "./goal_runner.ts";
 import { hearPeer } from "./hear_peer.ts";
@@ -30,6 +28,7 @@ import { IsolationWatch } from "./isolation_watch.ts";
 import { Links } from "./links.ts";
 import { Loop } from "./loop.ts";
 import { MemoryKeeper } from "./memory_keeper.ts";
+import { NodeRight } from "./node_right.ts";
 import type { NodeOptions } from "./node_options.ts";
 import { Observer } from "./observer.ts";
 import { PeerLine } from "./peer_line.ts";
@@ -44,14 +43,6 @@ import { VipKeeper } from "./vip_keeper.ts";
 
 const log = getLog("node");
 
-/** A leaving node waits this long for its last words to arrive and its addresses to go. */
-const FAREWELL_MS = 2000;
-
-/** A start waits this long for the arbiter's first word; the core waits a little longer. */
-const FIRST_RIGHT_MS = 1000;
-/** The end waits this long for the arbiter to take the right back. */
-const RELEASE_MS = 1000;
-
 /** See the module. */
 export class Node {
   readonly alerts: Alerts;
@@ -61,8 +52,8 @@ export class Node {
   readonly loop: Loop;
   readonly peerLine: PeerLine;
   readonly reporter: Reporter;
-  /** The arbiter's right to serve; null: there is no arbiter. */
-  readonly right: RightKeeper | null;
+  /** The arbiter's right to serve. */
+  readonly right: NodeRight;
   readonly #options: NodeOptions;
   readonly #ports: NodePorts;
   readonly #gate: GateKeeper;
@@ -99,7 +90,7 @@ export class Node {
       this.#ports.history({ stateDir: options.stateDir, onTrouble });
     const knownWitnesses = options.memory.load()?.witnesses ?? [];
     this.links = new Links({ config, clock, knownWitnesses, onNews, ports: this.#ports });
-    this.right = this.#makeRight();
+    this.right = this.#makeRight(onNews);
     this.keeper = this.#makeKeeper({ onTrouble, onNews });
     this.#gate = new GateKeeper({ gate: options.gate, onTrouble });
     this.#services = new ServicesWatch({
@@ -141,19 +132,17 @@ export class Node {
     // Closed before the services are looked at, unless they may be there to stay; in maintenance nothing moves.
     if (!hasServed(previous) && !inMaintenance) this.#gate.set("closed");
     let adoptable = false;
-    this.right?.attach(this.#rightOwner());
+    // Adopting renews the VIPs: not before it is known that this node may hold them.
+    const mayAdopt = await this.right.mayAdopt(previous);
     try {
       const [allMounted, running] = await Promise.all([
-        this.keeper.adopt(),
+        mayAdopt ? this.keeper.adopt() : this.keeper.drop().then(() => false),
         this.#services.read(),
-        Promise.race([
-          this.right?.begin({ wants: hasServed(previous) }),
-          this.#options.clock.sleep(FIRST_RIGHT_MS),
-        ]),
       ]);
       const { hasVips } = this;
       const { deadAfterMs } = config.heartbeat;
-      adoptable = isAdoptable(previous, { hasVips, allMounted, running, deadAfterMs });
+      adoptable = mayAdopt &&
+        isAdoptable(previous, { hasVips, allMounted, running, deadAfterMs });
     } catch (error) {
       this.alerts.raise(messageOf(error));
     }
@@ -234,8 +223,8 @@ export class Node {
     const stoppedAt = clock.nowMs();
     former.links.drain();
     former.#stopTurning();
-    this.right?.attach(this.#rightOwner());
-    if (former.right !== this.right) former.right?.close();
+    this.right.attach();
+    former.right.leaveTo(this.right);
     this.loop.inherit(former.loop);
     let taken: Promise<void> = Promise.resolve();
     try {
@@ -268,7 +257,7 @@ export class Node {
     this.#ended = true;
     this.#services.close();
     this.links.close();
-    if (this.right !== this.#options.former?.right) this.right?.close();
+    this.right.leaveTo(this.#options.former?.right ?? null);
     void this.keeper.release();
   }
 
@@ -313,48 +302,24 @@ export class Node {
         this.#recorder.note("VIP-REPAIR", text);
         onTrouble(text);
       },
-      extendUntil: (now) => this.#extendUntil(now),
+      extendUntil: (now) => this.right.extendUntil(now),
       onLapsed: (lateMs) => this.loop.push({ type: "stalled", stalledMs: lateMs }),
       onNews,
     });
   }
 
-  /** The keeper outlives a reload that leaves `[arbiter]` as it is. */
-  #makeRight(): RightKeeper | null {
-    const { config, clock, identity, former } = this.#options;
-    const { arbiter, role } = config;
-    if (arbiter === null) return null;
-    if (former !== null && isSame(arbiter, former.#options.config.arbiter)) return former.right;
-    return new RightKeeper({
-      config: arbiter,
-      cluster: this.#ports.arbiter(arbiter),
-      clock,
-      role,
-      host: config.networks[0]?.[role] ?? "",
-      instanceId: identity.instanceId,
-      deadAfterMs: config.heartbeat.deadAfterMs,
+  #makeRight(onNews: () => void): NodeRight {
+    return new NodeRight({
+      ...this.#options,
+      instanceId: this.#options.identity.instanceId,
+      ports: this.#ports,
+      former: this.#options.former?.right ?? null,
+      links: this.links,
+      keeper: () => this.keeper,
+      observe: () => this.#observer.observe([]),
+      state: () => this.loop.state,
+      onNews,
     });
-  }
-
-  #rightOwner(): Parameters<RightKeeper["attach"]>[0] {
-    return { epoch: () => this.loop.state.epoch, onNews: () => this.loop.kick() };
-  }
-
-  /**
-   * VIPs are renewed only as long as the kernel will have forgotten them when the right ends, or the peer
-   * consents, or an operator answers for it (maintenance).
-   */
-  #extendUntil(now: number): number {
-    if (this.right === null || this.loop.state.name === "maintenance") return Infinity;
-    const { right, validUntil } = this.right.evidence(now);
-    const consent = right === "peer" ? null : this.loop.state.consentUntil;
-    return Math.max((validUntil ?? -Infinity) - KERNEL_KEEPS_MS, consent ?? -Infinity);
-  }
-
-  /** The peer consents that this node serves without the arbiter. */
-  #mayHold(): boolean {
-    const { consentUntil } = this.loop.state;
-    return consentUntil !== null && this.#options.clock.nowMs() < consentUntil;
   }
 
   #makeRecorder(): Recorder {
@@ -415,7 +380,7 @@ export class Node {
       services: this.#services,
       idle: this.#idle,
       hasKey: messenger !== null,
-      right: this.right,
+      right: this.right.keeper,
       returnBlocked: () => replicator?.back?.blocked ?? null,
     });
   }
@@ -434,7 +399,7 @@ export class Node {
       isolation: this.#isolation,
       serviceNames: driver.names,
       hasKey: messenger !== null,
-      right: this.right,
+      right: this.right.keeper,
       counters: this.counters,
     });
   }
@@ -452,8 +417,6 @@ export class Node {
       recorder: this.#recorder,
       epoch: () => this.loop.state.epoch,
       right: this.right,
-      mayHold: () => this.#mayHold(),
-      extendUntil: (now) => this.#extendUntil(now),
       occasion: () => this.#occasion,
       onEvent: (event) => this.loop.push(event),
       onTrouble: (text) => this.alerts.raise(text),
@@ -497,11 +460,7 @@ export class Node {
     this.#memory.pace(result, now);
     this.links.pace(result, now);
     this.keeper.pace(now);
-    this.right?.pace(now, {
-      serves: isServing(result) || (name === "starting" && this.#observer.adoptable),
-      vipsGone: this.keeper.isGone,
-      hurry: mayFallFree(result),
-    });
+    this.right.pace(result, now, this.#observer.adoptable);
     this.#services.pace(now, isServing(result));
     this.#services.watch(name === "active");
     this.#idle.pace(now, name === "active" && peerReadySince !== null);
@@ -518,43 +477,28 @@ export class Node {
     this.#options.beat.release();
   }
 
-  /**
-   * The last words go out and the addresses go away before the process does; bounded. Hooks behind a
-   * hand-over end first, and the loop turns meanwhile (it decides nothing any more): systemd's watchdog
-   * is fed by it.
-   */
   #finish(): void {
     const { clock, replicator } = this.#options;
+    const forRestart = this.#leavesForRestart;
     this.#ended = true;
     this.#memory.saveServing();
-    if (this.#leavesForRestart) {
+    if (forRestart) {
       this.#stopTurning();
       this.#runner.cancel();
     }
-    const told = this.#leavesForRestart ? Promise.resolve() : this.#performer.settled();
-    const hooks = this.#leavesForRestart ? Promise.resolve() : this.#runner.finish();
-    hooks.then(() => {
-      this.#stopTurning();
-      // With the goal the shield goes.
-      const farewell = Promise.all([told, this.#runner.settled()]);
-      return Promise.race([farewell, clock.sleep(FAREWELL_MS)]);
-    }).then(async () => {
-      // The next daemon of this boot goes on with the right, or the peer has it at once.
-      if (!this.#leavesForRestart && this.keeper.isGone) {
-        const released = this.right?.release().catch(() => {});
-        await Promise.race([released, clock.sleep(RELEASE_MS)]);
-      }
-      this.right?.close();
-      this.#services.close();
-      this.links.close();
-      await Promise.race([replicator?.stop(), clock.sleep(FAREWELL_MS)]);
+    sayFarewell({
+      clock,
+      told: forRestart ? Promise.resolve() : this.#performer.settled(),
+      hooks: forRestart ? Promise.resolve() : this.#runner.finish(),
+      stopTurning: () => this.#stopTurning(),
+      goals: () => this.#runner.settled(),
+      right: () => this.right.end({ forRestart }),
+      close: () => {
+        this.#services.close();
+        this.links.close();
+      },
+      copies: () => replicator?.stop(),
     }).catch((error: unknown) => log.error(messageOf(error), { event: "end" }))
       .finally(() => this.#done.resolve());
   }
-}
-
-/** The peer may lose or give back its right at any moment, and this node waits for it. */
-function mayFallFree({ state, situation }: StepResult): boolean {
-  return situation.verdict !== "alive" || state.peerLeftAt !== null || state.name === "isolated" ||
-    (situation.peer !== null && !situation.peer.serving);
 }

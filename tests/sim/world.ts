@@ -13,6 +13,7 @@ import type { OperatorCommand, PeerNotice, Role } from "../../src/core/types.ts"
 import { judgeHandOver } from "../../src/runtime/peer_talk.ts";
 import { Checkers } from "./checkers.ts";
 import { Daemon } from "./daemon.ts";
+import { SimEtcd } from "./etcd.ts";
 import { Host } from "./host.ts";
 import { MASTER, type Network, Network as Net, SLAVE, WITNESS } from "./network.ts";
 import { Phones } from "./phones.ts";
@@ -30,6 +31,8 @@ export interface WorldOptions {
   readonly startDeadlineS: number;
   /** The second network has a VIP, too. */
   readonly twoVips: boolean;
+  /** Null or absent: there is no arbiter. */
+  readonly arbiter?: { readonly policy: "hold" | "release"; readonly ttlS: number } | null;
 }
 
 const LOG_KEPT = 400;
@@ -43,6 +46,8 @@ export class World {
   readonly daemons: [Daemon | null, Daemon | null] = [null, null];
   readonly checkers: Checkers;
   readonly phones: Phones;
+  /** Null: no arbiter. */
+  readonly etcd: SimEtcd | null;
   readonly configs: readonly [LocalConfig, LocalConfig];
   readonly lines: string[] = [];
   /** systemd starts a daemon that has ended again. */
@@ -58,6 +63,7 @@ export class World {
     this.configs = [localConfig(config, "master"), localConfig(config, "slave")];
     this.hosts = [new Host(MASTER, "master", this), new Host(SLAVE, "slave", this)];
     this.phones = new Phones(this);
+    this.etcd = (options.arbiter ?? null) === null ? null : new SimEtcd(this);
     this.checkers = new Checkers(this);
   }
 
@@ -278,8 +284,20 @@ export class World {
       });
     }
     this.phones.jumped();
+    this.#renewRights(both);
     for (const daemon of both) this.time.within(daemon, () => daemon.node.loop.start());
     this.checkers.look();
+  }
+
+  /** The lease was renewed all the time; each keeper hears of it before its loop turns again. */
+  #renewRights(daemons: readonly Daemon[]): void {
+    if (this.etcd === null) return;
+    this.etcd.jumped();
+    for (const daemon of daemons) {
+      const wants = daemon.node.loop.state.name === "active";
+      this.time.within(daemon, () => void daemon.node.right.keeper?.begin({ wants }));
+    }
+    this.time.runUntil(this.time.now + 50);
   }
 
   /** Ends: the machine's timers are the machine's again. */
@@ -290,7 +308,7 @@ export class World {
 }
 
 function toml(
-  { preset, networks, witness, failback, stableS, twoVips, startDeadlineS }: WorldOptions,
+  { preset, networks, witness, failback, stableS, twoVips, startDeadlineS, arbiter }: WorldOptions,
 ): string {
   const tables = ["voip", "data"].slice(0, networks).map((name, n) =>
     [
@@ -309,6 +327,10 @@ function toml(
     `[heartbeat]\npreset = "${preset}"`,
     `[services]\nunits = ["asterisk.service", "agentd.service"]\nstart_deadline_s = ${startDeadlineS}\nstop_deadline_s = 10`,
     `[failback]\nmode = "${failback}"\nstable_s = ${stableS}`,
+    ...((arbiter ?? null) === null ? [] : [
+      `[arbiter]\netcd = ["http://10.20.0.254:2379"]\npolicy = "${arbiter!.policy}"\n` +
+      `ttl = "${arbiter!.ttlS}s"`,
+    ]),
     "",
   ].join("\n\n");
 }

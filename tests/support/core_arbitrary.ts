@@ -9,6 +9,7 @@
 import fc from "fast-check";
 import { initialState, type NodeState } from "../../src/core/state.ts";
 import {
+  type ArbiterEvidence,
   type CoreConfig,
   type CoreEvent,
   type LinkEvidence,
@@ -73,9 +74,19 @@ const peer: fc.Arbitrary<PeerReport | null> = fc.option(
     instanceId: fc.constant("peer-1"),
     version: fc.constant("test"),
     fingerprint: fc.constant("same"),
+    askedAt: recent,
+    arbiter: fc.option(fc.record({ reaches: fc.boolean(), consents: fc.boolean() }), { freq: 3 }),
   }),
   { freq: 5 },
 );
+
+/** Mostly none, as in most clusters. */
+const arbiter: fc.Arbitrary<ArbiterEvidence> = fc.record({
+  right: fc.constantFrom("mine" as const, "peer" as const, "free" as const, "unknown" as const),
+  validUntil: fc.constantFrom(null, 4000, 4000, -1),
+  reaches: mostly,
+  promisedUntil: fc.constantFrom(null, null, -1, 3000),
+});
 
 function vip(network: string): fc.Arbitrary<VipEvidence> {
   return fc.record({
@@ -154,6 +165,7 @@ export const anyObservation: fc.Arbitrary<Observation> = fc.record({
   })
     .chain((value) => rarely.map((use) => use ? value : null)),
   hasKey: mostly,
+  arbiter: fc.option(arbiter, { freq: 5 }),
   localFaults: rarely.map((has) => has ? ["pg_dump is missing"] : []),
   events: fc.oneof(
     { weight: 4, arbitrary: fc.constant([]) },
@@ -179,7 +191,12 @@ export const anyState: fc.Arbitrary<NodeState> = fc.record({
       name: fc.constantFrom("join" as const, "take" as const, "hand-over" as const),
       startedAt: ago,
       outcome: fc.constantFrom("running" as const, "done" as const, "failed" as const),
-      failedStep: fc.constantFrom("start-services", "tell-yours", "check-transport"),
+      failedStep: fc.constantFrom(
+        "start-services",
+        "tell-yours",
+        "check-transport",
+        "acquire-right",
+      ),
       error: fc.constant("it failed"),
     }),
     { freq: 5 },
@@ -206,6 +223,7 @@ export const anyState: fc.Arbitrary<NodeState> = fc.record({
   failbackHeld: rarely,
   peerDiedFirst: fc.boolean(),
   handOverFailedAt: maybe(ago),
+  consentUntil: fc.constantFrom(null, null, -1, 3000),
 }).map((drawn) => ({
   ...initialState(0, { epoch: 0, failbackHeld: false }),
   ...drawn,
@@ -217,9 +235,11 @@ export const anyConfig: fc.Arbitrary<CoreConfig> = fc.record({
   role: fc.constantFrom("master" as const, "slave" as const),
   mode: fc.constantFrom("auto" as const, "auto" as const, "manual" as const, "window" as const),
   idleDeadlineMs: fc.constantFrom(null, 600_000),
-}).map(({ role, mode, idleDeadlineMs }) => ({
+  policy: fc.constantFrom(null, null, "hold" as const, "release" as const),
+}).map(({ role, mode, idleDeadlineMs, policy }) => ({
   ...CORE_CONFIG,
   role,
+  arbiter: policy === null ? null : { policy, ttlMs: 6000, consentMs: 3000 },
   failback: { ...CORE_CONFIG.failback, mode, idleDeadlineMs },
 }));
 
@@ -234,7 +254,16 @@ export function shiftObservation(drawn: Observation, now: number): Observation {
       lastHttpAt: at(link.lastHttpAt),
       lastWitnessAt: at(link.lastWitnessAt),
     })),
-    peer: drawn.peer === null ? null : { ...drawn.peer, receivedAt: now + drawn.peer.receivedAt },
+    peer: drawn.peer === null ? null : {
+      ...drawn.peer,
+      receivedAt: now + drawn.peer.receivedAt,
+      ...(drawn.peer.askedAt === undefined ? {} : { askedAt: now + drawn.peer.askedAt }),
+    },
+    arbiter: (drawn.arbiter ?? null) === null ? null : {
+      ...drawn.arbiter!,
+      validUntil: at(drawn.arbiter!.validUntil),
+      promisedUntil: at(drawn.arbiter!.promisedUntil),
+    },
     vips: drawn.vips.map((vip) => ({ ...vip, lastAnswerAt: at(vip.lastAnswerAt) })),
   };
 }
@@ -257,5 +286,6 @@ export function shiftState(drawn: NodeState, now: number): NodeState {
     networkUnfitSince: at(drawn.networkUnfitSince),
     servicesUnfitSince: at(drawn.servicesUnfitSince),
     handOverFailedAt: at(drawn.handOverFailedAt),
+    consentUntil: at(drawn.consentUntil),
   };
 }
