@@ -28,6 +28,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   fencing: COMMON,
   replication: COMMON,
   health: COMMON,
+  arbiter: COMMON,
   setup: [...COMMON, "vip/iproute.ts", "vip/mark.ts"],
   pairing: [...COMMON, "replication/", "heartbeat/key.ts", "build_info.ts"],
   runtime: [
@@ -42,6 +43,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       "replication/",
       "health/",
       "fencing/",
+      "arbiter/",
     ],
     "build_info.ts",
   ],
@@ -49,6 +51,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   doctor: [
     ...COMMON,
     ...["vip/", "arp/", "heartbeat/", "services/", "replication/", "health/", "fencing/"],
+    "arbiter/",
     ...["runtime/preflight.ts", "runtime/paths.ts"],
   ],
   cli: ["*"],

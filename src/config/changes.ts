@@ -23,6 +23,7 @@ const DERIVED: readonly RegExp[] = [
   /^heartbeat\.(http_interval|witness_interval)_ms$/,
   /^services\.units_from_preset$/,
   /^replication\.database\.(name|socket_dir|port|compression)$/,
+  /^arbiter\.right_key$/,
 ];
 
 /** Keys that something which lives as long as the process is built upon. First match counts. */
@@ -32,6 +33,8 @@ const NEEDS_RESTART: readonly { readonly key: RegExp; readonly why: string }[] =
     why: "the addresses and the interface that the two hosts know each other by",
   },
   { key: /^heartbeat\.http_port$/, why: "the port that the peer asks on" },
+  // Not where the whole table is gone: see `configChanges`.
+  { key: /^arbiter\./, why: "the right to serve that this node may hold is in there" },
 ];
 
 /** Names in the file where it is not the internal one in snake_case, or has another unit. */
@@ -43,6 +46,8 @@ const UNITS: readonly { readonly key: RegExp; readonly name: string; readonly se
     { key: /^(failback\.(?:when_idle\.)?(?:stable|deadline))_ms$/, name: "$1_s", seconds: true },
     { key: /^(fencing\.deadline)_ms$/, name: "$1", seconds: true },
     { key: /^(networks\.[^.]+)\.vips$/, name: "$1.vip", seconds: false },
+    { key: /^arbiter\.ttl_ms$/, name: "arbiter.ttl", seconds: true },
+    { key: /^arbiter\.endpoints$/, name: "arbiter.etcd", seconds: false },
   ];
 
 /** Keys whose values are shown to nobody. */
@@ -64,7 +69,13 @@ export function configChanges(before: Config, after: Config): readonly ConfigCha
   const keys = [...new Set([...now.keys(), ...old.keys()])];
   const others = keys.filter((key) => !isDerived(key) && !isWhole(key))
     .filter((key) => !isSame(old.get(key), now.get(key)))
-    .map((key) => changeOf(key, old.get(key), now.get(key)));
+    .map((key) => changeOf(key, old.get(key), now.get(key)))
+    // The way out when etcd is gone for good: a table that is taken away is applied at once.
+    .map((change) =>
+      after.arbiter === null && change.key.startsWith("arbiter.")
+        ? { ...change, restart: null }
+        : change
+    );
   return [...networks, ...others];
 }
 

@@ -105,6 +105,11 @@ export const BOUNDS = {
   verifyEveryMs: { min: 3_600_000, max: 7_776_000_000 },
   /** Under a second no power goes off; over five minutes nobody waits for a telephone. */
   fencingDeadlineMs: { min: 1000, max: 300_000 },
+  /**
+   * Under 5 s the kernel's own memory of the VIPs (3 s) leaves no time for a renewal that fails once;
+   * a lease of more than a minute is an outage of more than a minute.
+   */
+  arbiterTtlMs: { min: 5000, max: 60_000 },
   prefix4: { min: 8, max: 31 },
   prefix6: { min: 16, max: 127 },
 } as const;
@@ -123,7 +128,20 @@ export const LIMITS = {
   arguments: 64,
   hooks: 16,
   fencingParameters: 64,
+  arbiterEndpoints: 7,
   issues: 200,
+} as const;
+
+/** `[arbiter]`. */
+export const ARBITER_DEFAULTS = {
+  /**
+   * Longer: a slower takeover after a sudden death (it waits for the rest of the lease); shorter: an
+   * election in etcd (1 to 2 s) or a slow disk there comes closer to the end of a lease.
+   */
+  ttlMs: 6000,
+  /** An etcd that is down must not take the telephones with it while both hosts hear each other. */
+  policy: "hold",
+  prefix: "/relais/",
 } as const;
 
 /** `[services]`. */

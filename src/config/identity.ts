@@ -7,6 +7,7 @@
 
 import type { CoreConfig, Role } from "../core/types.ts";
 import { canonicalIp } from "../os/ip_bytes.ts";
+import { consentMs } from "./arbiter_timing.ts";
 import type { Config, LocalConfig } from "./types.ts";
 
 /** This host is neither or both of the configured hosts. */
@@ -50,8 +51,15 @@ export function localConfig(config: Config, role: Role): LocalConfig {
 
 /** The part that the decisions depend on. */
 export function coreConfig(local: LocalConfig): CoreConfig {
-  const { heartbeat, failback, fencing } = local;
+  const { heartbeat, failback, fencing, arbiter } = local;
   return {
+    ...(arbiter === null ? {} : {
+      arbiter: {
+        policy: arbiter.policy,
+        ttlMs: arbiter.ttlMs,
+        consentMs: consentMs(heartbeat.deadAfterMs),
+      },
+    }),
     role: local.role,
     intervalMs: heartbeat.intervalMs,
     isolatedAfterMs: heartbeat.isolatedAfterMs,

@@ -5,6 +5,7 @@
  */
 
 import { parse, TomlError } from "smol-toml";
+import { readArbiter } from "./arbiter_section.ts";
 import { LIMITS } from "./defaults.ts";
 import { readFailback } from "./failback_section.ts";
 import { readFencing, withoutSecrets } from "./fencing_section.ts";
@@ -40,19 +41,26 @@ export function parseConfig(text: string): Config {
   const replication = readReplication(root.replication, preset, issues);
   checkDatabaseRuns(services, replication.database !== null, issues);
   const fencing = readFencing(root.fencing, issues);
+  const heartbeat = readHeartbeat(root.heartbeat, issues);
+  const clusterName = cluster.name ?? "";
+  const arbiter = readArbiter(root.arbiter, { heartbeat, clusterName, issues });
   const meaning = {
-    cluster: { name: cluster.name ?? "", preset: presetName },
+    cluster: { name: clusterName, preset: presetName },
     networks: readNetworks(root.networks, issues),
-    heartbeat: readHeartbeat(root.heartbeat, issues),
+    heartbeat,
     services,
     failback: readFailback(root.failback, issues),
     hooks,
     replication,
+    // Left out where there is none, so that the fingerprint is that of versions which knew of none.
+    ...(arbiter === null ? {} : { arbiter }),
   };
   if (!issues.empty) throw new ConfigError(issues.list());
-  if (fencing === null) return deepFreeze({ ...meaning, fingerprint: fingerprintOf(meaning) });
+  if (fencing === null) {
+    return deepFreeze({ ...meaning, arbiter, fingerprint: fingerprintOf(meaning) });
+  }
   const fingerprint = fingerprintOf({ ...meaning, fencing: withoutSecrets(fencing) });
-  return deepFreeze({ ...meaning, fencing, fingerprint });
+  return deepFreeze({ ...meaning, arbiter, fencing, fingerprint });
 }
 
 /**

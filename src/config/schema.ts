@@ -41,6 +41,7 @@ export const ROOT_SHAPE = {
   hooks: anyValue,
   replication: anyValue,
   fencing: anyValue,
+  arbiter: anyValue,
 } as const;
 
 /** `[cluster]`. */
@@ -314,4 +315,35 @@ export const FENCING_DEVICE_SHAPE = {
   ),
   parameters: anyValue,
   parameters_file: absolutePath().optional(),
+} as const;
+
+/** An endpoint as etcd's own tools take it; a path, a query or a password in it would be no endpoint. */
+const endpoint = text(
+  'must be the URL of an etcd endpoint such as "http://10.20.0.254:2379"',
+  isEndpoint,
+);
+
+function isEndpoint(given: string): boolean {
+  if (!/^https?:\/\/[^\s/?#@]+\/?$/.test(given) || !URL.canParse(given)) return false;
+  const { hostname, pathname } = new URL(given);
+  return hostname !== "" && pathname === "/";
+}
+
+/** `[arbiter]`. */
+export const ARBITER_SHAPE = {
+  etcd: listOf(endpoint, { what: "endpoints", max: LIMITS.arbiterEndpoints, min: 1 }),
+  ttl: duration(BOUNDS.arbiterTtlMs).optional(),
+  policy: word(["hold", "release"]).optional(),
+  prefix: text(
+    'must begin and end with "/", such as "/relais/", at most 128 printable characters',
+    /^\/([\x21-\x7e]{0,126}\/)?$/,
+  ).optional(),
+  ca: absolutePath().optional(),
+  cert: absolutePath().optional(),
+  key: absolutePath().optional(),
+  username: text(
+    "must be the name of an etcd user: 1 to 128 characters without blanks",
+    /^[^\s\p{Cc}]{1,128}$/u,
+  ).optional(),
+  password_file: absolutePath().optional(),
 } as const;

@@ -258,6 +258,24 @@ export interface FencingConfig {
   readonly slave: FencingDeviceConfig;
 }
 
+/** `[arbiter]`. */
+export interface ArbiterConfig {
+  /** URLs without a slash at the end, e.g. `http://10.20.0.254:2379`. */
+  readonly endpoints: readonly string[];
+  /** Time to live of the lease. */
+  readonly ttlMs: number;
+  /** When etcd does not answer: serve on with the peer's consent, or let go when the lease ends. */
+  readonly policy: "hold" | "release";
+  /** The key in etcd that holds the right of this cluster, e.g. `/relais/siege/serve`. */
+  readonly rightKey: string;
+  /** PEM files; null: the system's authorities, no client certificate. */
+  readonly ca: string | null;
+  readonly cert: string | null;
+  readonly key: string | null;
+  readonly username: string | null;
+  readonly passwordFile: string | null;
+}
+
 /** The whole of `/etc/relais/relais.toml`. */
 export interface Config {
   readonly cluster: { readonly name: string; readonly preset: "xivo" | "wazo" | "none" };
@@ -269,6 +287,8 @@ export interface Config {
   readonly replication: ReplicationConfig;
   /** Absent: the peer is never switched off. */
   readonly fencing?: FencingConfig;
+  /** Null: no arbiter, the two hosts decide between themselves. */
+  readonly arbiter: ArbiterConfig | null;
   /** SHA-256 (hex) of the meaning of the file: equal on both hosts or data is refused. */
   readonly fingerprint: string;
 }

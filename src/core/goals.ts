@@ -10,6 +10,7 @@ import type { FencingMode, GoalName } from "./types.ts";
 /** Every step that a goal may contain. */
 export type StepName =
   | "fence-peer"
+  | "acquire-right"
   | "persist-epoch"
   | "check-transport"
   | "drop-vips"
@@ -29,6 +30,7 @@ export type StepName =
   | "send-astdb"
   | "send-files"
   | "return-database"
+  | "release-right"
   | "tell-yours"
   | "hooks-before-takeover"
   | "hooks-after-takeover"
@@ -84,6 +86,11 @@ export function goalSteps(goal: GoalName, options: GoalOptions): readonly StepSp
       ];
     case "take":
       return [
+        step(
+          "acquire-right",
+          "fail",
+          "where an arbiter gives it: nothing is mounted or started without the right to serve",
+        ),
         ...fencing(options.fence ?? null),
         step("raise-shield", "go-on", "phones that find the VIP before the services wait"),
         step("mount-vips", "fail", "M1, S1: the address first, phones wait for milliseconds only"),
@@ -137,6 +144,11 @@ export function goalSteps(goal: GoalName, options: GoalOptions): readonly StepSp
           "what the slave's database gained; policy decides whether the service goes without it",
         ),
         step("drop-vips", "fail", "never two holders: gone here before the word is given"),
+        step(
+          "release-right",
+          "go-on",
+          "the VIPs are gone: the peer need not wait for the end of the lease",
+        ),
         step(
           "tell-yours",
           "fail",

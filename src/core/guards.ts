@@ -32,9 +32,24 @@ export function peerIsGone({ s, state }: Context): boolean {
   return s.verdict === "dead" && !s.isolated && !state.wasCutOff;
 }
 
-/** Nobody answers for the VIPs, and I could serve them. */
-export function vipsAreFree({ s, state }: Context): boolean {
+/** Nobody answers for the VIPs, and I am not the one that is cut off. */
+export function vipsAreSilent({ s, state }: Context): boolean {
   return s.vipsSilent && !s.isolated && !state.wasCutOff && s.networkUp;
+}
+
+/** Nobody answers for the VIPs, and I could serve them: the arbiter, if there is one, has nothing against it. */
+export function vipsAreFree(c: Context): boolean {
+  return vipsAreSilent(c) && c.s.mayTake;
+}
+
+/** Nobody serves for so long that, without an arbiter, this node would; and the right is not to be had. */
+export function rightIsMissed(c: Context): boolean {
+  const { s, state, now, config } = c;
+  const arbiter = config.arbiter ?? null;
+  if (arbiter === null || s.mayTake) return false;
+  const gone = (peerIsGone(c) && s.silentMs >= config.deadAfterMs + arbiter.ttlMs + 2000) ||
+    (peerIsIdleTooLong(c) && s.peer !== null);
+  return gone && vipsAreSilent(c) && now - state.since >= arbiter.ttlMs;
 }
 
 /** The host is up long enough, or the peer was heard: its silence is not just our own boot. */

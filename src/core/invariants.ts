@@ -103,6 +103,25 @@ export const INVARIANTS: readonly Invariant[] = [
       !result.actions.some((action) => action.type === "drop-vips"),
   },
   {
+    id: "I-RIGHT",
+    holds:
+      "with an arbiter a node sets out to serve only on the peer's word or with a right that is free or its own",
+    isBroken: (trace) =>
+      (trace.config.arbiter ?? null) !== null && setsOut(trace) && !wasGiven(trace) &&
+      trace.seen.arbiter?.right !== "free" && trace.seen.arbiter?.right !== "mine",
+  },
+  {
+    id: "I-RIGHT-LOST",
+    holds: "with an arbiter an active node without right and consent lets go in that step",
+    isBroken: ({ before, config, result, now, seen }) =>
+      (config.arbiter ?? null) !== null && before.name === "active" && !before.left &&
+      before.maintenanceAsked !== "on" &&
+      !seen.events.some((event) => event.type === "command") &&
+      !((seen.arbiter?.validUntil ?? -Infinity) > now && seen.arbiter?.right === "mine") &&
+      !((result.state.consentUntil ?? -Infinity) > now && seen.arbiter?.right !== "peer") &&
+      !result.actions.some((action) => action.type === "drop-vips"),
+  },
+  {
     id: "I-ONE-GOAL",
     holds: "a step starts at most one goal, under a number that was never used before",
     isBroken: ({ before, result }) => {

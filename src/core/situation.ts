@@ -6,6 +6,7 @@
  */
 
 import { daemonSilentMs, judgePeer, latest, SUSPECT_INTERVALS } from "./detector.ts";
+import { type Right, rightOf } from "./right.ts";
 import { isFencing, type NodeState } from "./state.ts";
 import type {
   CoreConfig,
@@ -27,7 +28,7 @@ const REPORT_FRESH_MIN_MS = 2500;
 const SECOND_HOLDER_MS = 2000;
 
 /** The derived facts. */
-export interface Situation {
+export interface Situation extends Right {
   readonly verdict: Verdict;
   readonly silentMs: number;
   /** The peer was heard since the evidence began. */
@@ -94,6 +95,7 @@ export function assess(
   const serviceFaults = findServiceFaults(state, observation);
   const peerCannotTake = whyPeerCannotTake(judged.verdict, peer, observation.hasKey);
   return {
+    ...rightOf(state, observation, now, config),
     verdict: judged.verdict,
     silentMs: judged.silentMs,
     everHeard: judged.everHeard,
@@ -116,7 +118,7 @@ export function assess(
     unfitReasons: [...networkFaults, ...serviceFaults],
     peerCannotTake,
     peerCannotTakePlanned: peerCannotTake ?? observation.peerMismatch ??
-      observation.returnBlocked ?? null,
+      observation.returnBlocked ?? whyRightCannotMove(observation, config),
   };
 }
 
@@ -204,6 +206,16 @@ function networkIsSilent(
   return links.some((other) =>
     other !== link && recent([other.lastIcmpAt, other.lastHttpAt, other.lastWitnessAt])
   );
+}
+
+/** Under `hold` the peer may take the service without the arbiter, by our consent; else it must reach it. */
+function whyRightCannotMove(
+  { arbiter, peer }: Observation,
+  config: CoreConfig,
+): string | null {
+  if ((config.arbiter ?? null)?.policy !== "release") return null;
+  if (arbiter?.reaches !== true) return "the arbiter does not answer this node";
+  return peer?.arbiter?.reaches === true ? null : "the arbiter does not answer the peer";
 }
 
 function whyPeerCannotTake(

@@ -79,6 +79,8 @@ export interface NodeState {
    * heard again.
    */
   readonly peerOffSaidAt: number | null;
+  /** The peer consented to our serving without the arbiter until then; null: it did not. */
+  readonly consentUntil: number | null;
   /** When a self-transition (alert, announce, repair) last fired, by rule id; bounded by the table. */
   readonly lastFired: Readonly<Record<string, number>>;
 }
@@ -130,6 +132,7 @@ export function initialState(
     takeovers: [],
     handOverFailedAt: null,
     peerOffSaidAt: null,
+    consentUntil: null,
     lastFired: {},
   };
 }

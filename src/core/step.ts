@@ -9,6 +9,7 @@
  */
 
 import { fenceMode, stillSaidOff } from "./fencing.ts";
+import { learntConsent } from "./right.ts";
 import { type Context, type PlannedAction, type Rule } from "./rule.ts";
 import { assess, SERVING_STATES, type Situation } from "./situation.ts";
 import { type NodeState, TAKEOVERS_KEPT } from "./state.ts";
@@ -49,7 +50,8 @@ export function step(
   config: CoreConfig,
   rules: readonly Rule[] = RULES,
 ): StepResult {
-  const absorbed = seen.events.reduce((memory, event) => absorb(memory, event, now), state);
+  const heard = { ...state, consentUntil: learntConsent(state, seen, config) };
+  const absorbed = seen.events.reduce((memory, event) => absorb(memory, event, now), heard);
   const s = assess(absorbed, seen, now, config);
   const kept = keepLatches(absorbed, s, seen, now, config);
   const c = { state: kept, seen, s, now, config };

@@ -13,6 +13,7 @@ import {
   REJOINING_RULES,
   STANDBY_RULES,
   START_RULES,
+  WAITING_RULES,
 } from "./transitions_rest.ts";
 import { SAFETY_RULES } from "./transitions_safety.ts";
 import { FENCING_RULES } from "./transitions_fencing.ts";
@@ -30,5 +31,6 @@ export const RULES: readonly Rule[] = [
   ...ACTIVE_RULES,
   ...HANDING_RULES,
   ...ISOLATED_RULES,
+  ...WAITING_RULES,
   ...FAILED_RULES,
 ];

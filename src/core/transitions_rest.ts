@@ -16,10 +16,12 @@ import {
   peerIsStuck,
   peerRestsIn,
   readyPeerHadItsTurn,
+  rightIsMissed,
   vipsAreFree,
   wasGivenTheService,
 } from "./guards.ts";
 import { goal, type Rule } from "./rule.ts";
+import { RIGHT_ALERT_EVERY_MS } from "./transitions_serving.ts";
 import type { Situation } from "./situation.ts";
 
 /**
@@ -38,8 +40,9 @@ export const START_RULES: readonly Rule[] = [
     role: "both",
     from: ["starting"],
     when:
-      "the previous daemon of this boot was active a moment ago and what it held is still there",
-    guard: ({ seen }) => seen.adoptable,
+      "the previous daemon of this boot was active a moment ago, what it held is still there, and the arbiter, if there is one, lets it serve",
+    guard: ({ seen, s, state }) =>
+      seen.adoptable && (s.mayServe || state.maintenanceAsked === "on"),
     to: "active",
     actions: () => [{ type: "persist" }, { type: "announce" }],
     why: "the previous daemon served: its VIPs and services are adopted",
@@ -156,6 +159,19 @@ export const STANDBY_RULES: readonly Rule[] = [
     detail: ({ s }) => [`state ${s.peer?.state}`, ...(s.peer?.unfitReasons ?? [])].join("; "),
   },
   {
+    id: "N-RIGHT-FREE",
+    role: "both",
+    from: ["standby"],
+    when:
+      "the peer lives and let go as the arbiter does not answer it; it answers me, and nobody answers for the VIPs",
+    guard: (c) =>
+      peerRestsIn(c, ["isolated"]) && c.s.peer?.arbiter?.reaches === false && vipsAreFree(c) &&
+      c.seen.arbiter?.reaches === true && c.s.unfitReasons.length === 0,
+    to: "taking-over",
+    actions: () => [goal("take", { fetch: true })],
+    why: "the peer cannot renew its right to serve and let go; I can have it",
+  },
+  {
     id: "S-HOLD",
     role: "slave",
     from: ["standby"],
@@ -226,6 +242,41 @@ export const STANDBY_RULES: readonly Rule[] = [
     why: "services run on the node that does not serve: they are stopped again",
   },
 ];
+
+/** Where a node waits for a right that it does not get. */
+export const WAITING_RULES: readonly Rule[] = [
+  {
+    id: "N-RIGHT-GONE",
+    role: "both",
+    from: ["isolated"],
+    when: "the arbiter says that the peer has the right to serve, and I am not cut off",
+    guard: ({ s, seen }) => !s.isolated && s.networkUp && seen.arbiter?.right === "peer",
+    to: "rejoining",
+    actions: ({ s }) => [goal("join", { fetch: s.peer !== null })],
+    why: "the peer has the right to serve: come to rest",
+  },
+  {
+    id: "N-RIGHT-HELD",
+    role: "both",
+    from: ["standby", "isolated"],
+    when: "nobody serves as far as I can see, and the arbiter does not give the right, for long",
+    guard: rightIsMissed,
+    to: "stay",
+    everyMs: RIGHT_ALERT_EVERY_MS,
+    actions: ({ seen }) => [{ type: "alert", text: rightMissedText(seen.arbiter?.right) }],
+    why: "the right to serve is not to be had: this node does not serve",
+    detail: ({ seen }) => `the right: ${seen.arbiter?.right ?? "unknown"}`,
+  },
+];
+
+function rightMissedText(right: string | undefined): string {
+  return right === "peer"
+    ? "The peer does not answer, but the arbiter says that it serves: no takeover. Look at the " +
+      "path between the two hosts"
+    : "Nobody serves and the arbiter does not answer: no takeover. Mend etcd (relais arbiter " +
+      "status); to serve without it, see that the other host does not, take [arbiter] out of the " +
+      "configuration and run: relais reload";
+}
 
 /** Who answers for which VIP, for an alert. */
 function holders(s: Situation): string {

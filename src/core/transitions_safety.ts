@@ -45,6 +45,18 @@ export const SAFETY_RULES: readonly Rule[] = [
       s.vipsHeldByPeer.map((vip) => `${vip.lastAnswerMac} speaks for ${vip.vip}`).join(", "),
   },
   {
+    id: "N-RIGHT-LOST",
+    role: "both",
+    from: ["active", "taking-over", "handing-back"],
+    when: "the arbiter's right to serve runs out or is the peer's, and the peer does not consent",
+    guard: ({ s, state }) =>
+      !s.mayServe && (state.name === "active" || s.holdsVip) && state.maintenanceAsked !== "on",
+    to: "isolated",
+    actions: () => [{ type: "drop-vips" }, { type: "cancel-goal" }],
+    why: "without the right to serve: the VIPs go before the arbiter can give it to the peer",
+    detail: rightDetail,
+  },
+  {
     id: "N-HEARS",
     role: "both",
     from: ["starting", "rejoining", "standby", "isolated", "failed"],
@@ -64,4 +76,10 @@ function isolate(): [{ type: "drop-vips" }, { type: "cancel-goal" }, { type: "di
 
 function isolationDetail({ s, state }: Parameters<NonNullable<Rule["detail"]>>[0]): string {
   return s.isolated ? s.isolatedWhy : `the loop stood still for ${Math.round(state.stalledMs)} ms`;
+}
+
+function rightDetail({ seen }: Parameters<NonNullable<Rule["detail"]>>[0]): string {
+  return seen.arbiter?.right === "peer"
+    ? "the arbiter says that the peer has it"
+    : "the arbiter has not renewed it";
 }

@@ -19,6 +19,9 @@ const REPAIR_EVERY_MS = 10_000;
  */
 const OVERTAKE_EVERY_MS = 5000;
 
+/** An arbiter that is missed is told again this often. */
+export const RIGHT_ALERT_EVERY_MS = 60_000;
+
 /** Becoming active. */
 export const TAKING_RULES: readonly Rule[] = [
   {
@@ -51,6 +54,17 @@ export const TAKING_RULES: readonly Rule[] = [
     ],
     why: "not all is well, but nobody else can serve: half a telephone system is better than none",
     detail: ({ state }) => `${state.goal?.failedStep}: ${state.goal?.error}`,
+  },
+  {
+    id: "N-RIGHT-REFUSED",
+    role: "both",
+    from: ["taking-over"],
+    when: "the arbiter did not give the right to serve, or did not answer in time",
+    guard: (c) => goalFailed(c) && c.state.goal?.failedStep === "acquire-right",
+    to: "isolated",
+    actions: () => [{ type: "drop-vips" }],
+    why: "no right to serve from the arbiter: look again",
+    detail: ({ state }) => state.goal?.error ?? "",
   },
   {
     id: "N-TAKE-FAILED",
@@ -147,6 +161,22 @@ export const ACTIVE_RULES: readonly Rule[] = [
     why:
       "both served while they did not hear each other: announce, for those who learnt the peer's MAC",
     detail: ({ s }) => `its epoch is ${s.peer?.epoch}`,
+  },
+  {
+    id: "N-RIGHT-HOLD",
+    role: "both",
+    from: ["active"],
+    when: "the right has run out, and the peer consents that I serve on (policy hold)",
+    guard: ({ s }) => s.byConsent,
+    to: "stay",
+    everyMs: RIGHT_ALERT_EVERY_MS,
+    actions: () => [{
+      type: "alert",
+      text: "The arbiter has not renewed the right to serve: this node serves on as its peer " +
+        'consents (arbiter.policy = "hold"), and lets go if it no longer hears it. Mend etcd: ' +
+        "relais arbiter status",
+    }],
+    why: "without the arbiter, but the peer consents: serve on",
   },
 ];
 

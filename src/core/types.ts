@@ -95,6 +95,33 @@ export interface PeerReport {
   readonly version: string;
   /** Fingerprint of its configuration file; must equal ours. */
   readonly fingerprint: string;
+  /** When we put the question that this answers; absent: not known. */
+  readonly askedAt?: number;
+  /** What it says of the arbiter; null or absent: it has none. */
+  readonly arbiter?:
+    | {
+      /** The arbiter answered its last question. */
+      readonly reaches: boolean;
+      /** It does not serve, and will not for a while: we may serve on without the arbiter. */
+      readonly consents: boolean;
+    }
+    | null
+    | undefined;
+}
+
+/** What the arbiter, an etcd, says of the right to serve (docs/design/arbiter.md). */
+export interface ArbiterEvidence {
+  /**
+   * Whose it is. `mine` only before {@linkcode ArbiterEvidence.validUntil}; `unknown`: the arbiter did not
+   * answer lately.
+   */
+  readonly right: "mine" | "peer" | "free" | "unknown";
+  /** Until then it is certainly mine; null: it is not. */
+  readonly validUntil: number | null;
+  /** The arbiter answered the last question. */
+  readonly reaches: boolean;
+  /** Until then I do not take the service, as I consented to the peer's serving without the arbiter. */
+  readonly promisedUntil: number | null;
 }
 
 /** What ARP/ND and the kernel say about one VIP. */
@@ -191,6 +218,8 @@ export interface Observation {
   readonly peerMismatch: string | null;
   /** Why what this node's database gained can't go to the peer now, in words; null or absent: it can. */
   readonly returnBlocked?: string | null;
+  /** Null or absent: no arbiter is configured. */
+  readonly arbiter?: ArbiterEvidence | null | undefined;
   /** A cluster key is loaded, so planned moves can be agreed. */
   readonly hasKey: boolean;
   /** Reasons, in words, why this host could not serve, other than its network and services. */
@@ -216,6 +245,15 @@ export interface CoreConfig {
     /** Null: do not wait for idle. Otherwise how long at most. */
     readonly idleDeadlineMs: number | null;
   };
+  /** Null or absent: no arbiter; the two hosts decide between themselves. */
+  readonly arbiter?: {
+    /** What the node that serves does when the arbiter does not answer. */
+    readonly policy: "hold" | "release";
+    /** Time to live of the lease. */
+    readonly ttlMs: number;
+    /** How long a consent of the peer counts, from the question that it answered. */
+    readonly consentMs: number;
+  } | null;
 }
 
 /** What the runtime must do, in this order. Data only. */

@@ -91,13 +91,23 @@ export const HealthBody = z.object({
   addressee: word.default(""),
   /** Names of its cluster keys; the first signs, all are accepted. */
   keys: z.array(word).max(16).default([]),
+  /** Null: no arbiter is configured. */
+  arbiter: z.object({
+    /** It answered this node's last question. */
+    reaches: z.boolean(),
+    /** This node does not serve, and will not for a while: the peer may serve on without the arbiter. */
+    consents: z.boolean(),
+  }).nullable().default(null),
 });
 /** See the schema of the same name. */
 export type HealthBody = z.infer<typeof HealthBody>;
 
-/** The part of a {@linkcode HealthBody} that the core decides on, stamped with its arrival (monotonic ms). */
-export function peerReport(body: HealthBody, receivedAt: number): PeerReport {
-  const { role, state, serving, epoch, fit, unfitReasons, ready, hears } = body;
+/**
+ * The part of a {@linkcode HealthBody} that the core decides on, stamped with the moments of the question
+ * and of its arrival (monotonic ms).
+ */
+export function peerReport(body: HealthBody, askedAt: number, receivedAt: number): PeerReport {
+  const { role, state, serving, epoch, fit, unfitReasons, ready, hears, arbiter } = body;
   const { instanceId, version, fingerprint } = body;
   return {
     receivedAt,
@@ -112,6 +122,8 @@ export function peerReport(body: HealthBody, receivedAt: number): PeerReport {
     instanceId,
     version,
     fingerprint,
+    askedAt,
+    arbiter,
   };
 }
 
@@ -261,6 +273,33 @@ const dataSetStatus = z.object({
   failures: count.default(0),
 });
 
+/** The arbiter as this node sees it. */
+const arbiter = z.object({
+  endpoints: z.array(z.string().max(300)).max(LIMITS.arbiterEndpoints),
+  /** The key in etcd that is the right of this cluster. */
+  key: z.string().max(300),
+  policy: z.enum(["hold", "release"]),
+  ttlMs: count,
+  right: z.enum(["mine", "peer", "free", "unknown"]),
+  /** How long the right is still certainly this node's; null: it is not. */
+  validForMs: ago,
+  /** It serves without the right, as the peer consents. */
+  byConsent: z.boolean(),
+  /** How long the last consent of the peer still counts; null: there is none. */
+  consentForMs: ago,
+  /** How long this node does not take the service, as it consented; null: it may. */
+  promisedForMs: ago,
+  /** It answered the last question. */
+  reaches: z.boolean(),
+  lastAnswerAgoMs: ago,
+  lastError: sentence.nullable(),
+  /** Questions since the daemon started. */
+  answers: count,
+  failures: count,
+  /** Who holds the right by the last answer; null: nobody, or nobody that relais understands. */
+  holder: z.object({ role, host: word, epoch: count, instanceId: word }).nullable(),
+});
+
 /** One entry of the node's history. */
 export const HistoryEntry = z.object({
   at: wall,
@@ -339,6 +378,8 @@ export const StatusDocument = z.object({
   verification: verification.nullable().default(null),
   /** Null: not configured. */
   fencing: fencing.nullable().default(null),
+  /** Null: none is configured. */
+  arbiter: arbiter.nullable().default(null),
   /** What the node works on. */
   goal: z.object({ name: word, step: word, sinceMs: count }).nullable(),
   maintenance: z.boolean(),

@@ -37,7 +37,7 @@ Deno.test("HealthBody takes what a newer peer adds, and nothing malformed or wit
 });
 
 Deno.test("peerReport() stamps the part of a body that the core decides on", () => {
-  const report = peerReport(sampleHealth(), 42);
+  const report = peerReport(sampleHealth(), 40, 42);
   assert.equal(report.receivedAt, 42);
   assert.equal(report.state, "standby");
   assert.ok(!("seq" in report));

@@ -12,10 +12,11 @@ import { GoalRunner } from "./goal_runner.ts";
 import { type HookOccasion, runHooks } from "./hooks.ts";
 import type { Links } from "./links.ts";
 import type { MemoryKeeper } from "./memory_keeper.ts";
+import type { NodeRight } from "./node_right.ts";
 import type { NodeOptions } from "./node_options.ts";
 import type { PeerLine } from "./peer_line.ts";
 import type { NodePorts } from "./ports.ts";
-import type { Recorder } from "./recorder.ts";
+import { CONSENTED_RULES, type Recorder } from "./recorder.ts";
 import type { ServicesWatch } from "./services_watch.ts";
 import { createStepPerformer, stepDeadlineMs, stepHasWork } from "./steps.ts";
 import type { VipKeeper } from "./vip_keeper.ts";
@@ -46,6 +47,7 @@ export interface GoalRunnerParts extends FromNode {
   readonly recorder: Recorder;
   /** The epoch that what leaves this node carries. */
   readonly epoch: () => number;
+  readonly right: NodeRight;
   /** Why the goal in progress was started, for its hooks. */
   readonly occasion: () => Pick<HookOccasion, "rule" | "reason">;
   readonly onEvent: (event: CoreEvent) => void;
@@ -54,7 +56,7 @@ export interface GoalRunnerParts extends FromNode {
 
 /** Makes the runner. */
 export function createGoalRunner(parts: GoalRunnerParts): GoalRunner {
-  const { config, clock, gate, shield, services, keeper, epoch, onTrouble } = parts;
+  const { config, clock, gate, shield, services, keeper, right, epoch, onTrouble } = parts;
   const vips = config.networks.flatMap((network) => network.vips);
   return new GoalRunner({
     clock,
@@ -71,7 +73,16 @@ export function createGoalRunner(parts: GoalRunnerParts): GoalRunner {
         vips.length === 0 ? "" : await parts.ports.flushFlows(vips, { signal }),
       onTrouble,
       untilHealthy: (signal) => services.untilHealthy(signal),
-      mount: (signal) => keeper.mount(signal),
+      acquireRight: async (signal) => {
+        const patient = CONSENTED_RULES.includes(parts.occasion().rule);
+        const mayHold = (): boolean => right.mayHold();
+        return await right.keeper?.acquire({ mayHold, patient, signal }) ?? "";
+      },
+      releaseRight: () => right.keeper?.release() ?? Promise.resolve(),
+      mount: async (signal) => {
+        if (clock.nowMs() < right.extendUntil(clock.nowMs())) return await keeper.mount(signal);
+        throw new Error("Cannot mount the VIPs as the right to serve runs out");
+      },
       drop: () => keeper.drop(),
       announce: () => keeper.announce(),
       persist: () => parts.memory.persist(),

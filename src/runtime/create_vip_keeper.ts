@@ -16,6 +16,8 @@ export interface VipKeeperParts {
   readonly onTrouble: (text: string) => void;
   /** Somebody took something away, and it was put back. */
   readonly onRepair: (text: string) => void;
+  /** How long the VIPs may be kept, where an arbiter gives the right to serve. */
+  readonly extendUntil: (now: number) => number;
   /** The VIPs were renewed that much too late: the kernel may have dropped them. */
   readonly onLapsed: (lateMs: number) => void;
   readonly onNews: () => void;

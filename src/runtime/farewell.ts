@@ -24,6 +24,8 @@ export interface FarewellOptions {
   readonly performer: Pick<Performer, "settled">;
   /** The loop turns until then (it decides nothing any more): systemd's watchdog is fed by it. */
   readonly stopTurning: () => void;
+  /** The arbiter has the right back; bounded. */
+  readonly endRight: () => Promise<void>;
   /** Services, links: all that waits. */
   readonly close: () => void;
   readonly replicator: Pick<Replicator, "stop"> | null;
@@ -45,6 +47,7 @@ export async function farewell(options: FarewellOptions): Promise<void> {
   options.stopTurning();
   // With the goal the shield goes.
   await Promise.race([Promise.all([told, runner.settled()]), clock.sleep(FAREWELL_MS)]);
+  await options.endRight();
   options.close();
   const last = Promise.all([replicator?.stop(), alertHooks.settled()]);
   await Promise.race([last, clock.sleep(FAREWELL_MS)]);

@@ -59,6 +59,13 @@ export interface LinkView {
   nextPeerMacAt: number;
 }
 
+/** A report of the peer, with the moments of its arrival and of the question. */
+interface Report {
+  readonly body: HealthBody;
+  readonly at: number;
+  readonly askedAt: number;
+}
+
 /** What {@linkcode Links} needs. */
 export interface LinksOptions {
   readonly config: LocalConfig;
@@ -84,9 +91,10 @@ export class Links {
   readonly #onNews: () => void;
   readonly #knownWitnesses: Set<string>;
   readonly #clock: Clock;
-  #report: { readonly body: HealthBody; readonly at: number } | null = null;
   #unproved = 0;
   #unprovedAt = -Infinity;
+  #report: Report | null = null;
+  readonly #reported = Promise.withResolvers<void>();
 
   constructor(options: LinksOptions) {
     const ports = options.ports ?? SYSTEM_PORTS;
@@ -175,13 +183,20 @@ export class Links {
   }
 
   /** The peer's last words, with the moment of their arrival. */
-  get report(): { readonly body: HealthBody; readonly at: number } | null {
+  get report(): Report | null {
     return this.#report;
+  }
+
+  /** Resolves with the peer's first report. */
+  get firstReport(): Promise<void> {
+    return this.#reported.promise;
   }
 
   /** For the core. */
   get peer(): PeerReport | null {
-    return this.#report === null ? null : peerReport(this.#report.body, this.#report.at);
+    if (this.#report === null) return null;
+    const { body, askedAt, at } = this.#report;
+    return peerReport(body, askedAt, at);
   }
 
   /** The peer's addresses, the ones that answered most recently first. */
@@ -372,7 +387,8 @@ export class Links {
     const before = this.#report?.body;
     // Two links answer out of step: an older word of the same process never replaces a newer one.
     if (before?.instanceId === body.instanceId && before.seq > body.seq) return;
-    this.#report = { body, at: atMs };
+    this.#report = { body, at: atMs, askedAt: atMs - rttMs };
+    this.#reported.resolve();
     if (before?.state !== body.state || before.instanceId !== body.instanceId) this.#onNews();
   }
 

@@ -32,6 +32,7 @@ import { IsolationWatch } from "./isolation_watch.ts";
 import type { Links } from "./links.ts";
 import { Loop } from "./loop.ts";
 import { MemoryKeeper } from "./memory_keeper.ts";
+import { NodeRight } from "./node_right.ts";
 import type { NodeOptions } from "./node_options.ts";
 import { Observer } from "./observer.ts";
 import { PeerLine } from "./peer_line.ts";
@@ -56,6 +57,8 @@ export class Node {
   readonly loop: Loop;
   readonly peerLine: PeerLine;
   readonly reporter: Reporter;
+  /** The arbiter's right to serve. */
+  readonly right: NodeRight;
   readonly #options: NodeOptions;
   readonly #ports: NodePorts;
   readonly #gate: GateKeeper;
@@ -93,11 +96,13 @@ export class Node {
     this.history = former?.history ??
       this.#ports.history({ stateDir: options.stateDir, onTrouble });
     this.links = createLinks(options, { ports: this.#ports, onNews });
+    this.right = this.#makeRight(onNews);
     this.keeper = createVipKeeper(options, {
       links: this.links,
       openLink: this.#ports.vipLink,
       onTrouble,
       onRepair: (text) => this.#recorder.note("VIP-REPAIR", text),
+      extendUntil: (now) => this.right.extendUntil(now),
       onLapsed: (lateMs) => this.loop.push({ type: "stalled", stalledMs: lateMs }),
       onNews,
     });
@@ -145,14 +150,17 @@ export class Node {
     // Closed before the services are looked at, unless they may be there to stay; in maintenance nothing moves.
     if (!hasServed(previous) && !inMaintenance) this.#gate.set("closed");
     let adoptable = false;
+    // Adopting renews the VIPs: not before it is known that this node may hold them.
+    const mayAdopt = await this.right.mayAdopt(previous);
     try {
       const [allMounted, running] = await Promise.all([
-        this.keeper.adopt(),
+        mayAdopt ? this.keeper.adopt() : this.keeper.drop().then(() => false),
         this.#services.read(),
       ]);
       const { hasVips } = this;
       const { deadAfterMs } = config.heartbeat;
-      adoptable = isAdoptable(previous, { hasVips, allMounted, running, deadAfterMs });
+      adoptable = mayAdopt &&
+        isAdoptable(previous, { hasVips, allMounted, running, deadAfterMs });
     } catch (error) {
       this.alerts.raise(messageOf(error));
     }
@@ -233,6 +241,8 @@ export class Node {
     const stoppedAt = clock.nowMs();
     former.links.drain();
     former.#stopTurning();
+    this.right.attach();
+    former.right.leaveTo(this.right);
     this.loop.inherit(former.loop);
     let taken: Promise<void> = Promise.resolve();
     try {
@@ -265,6 +275,7 @@ export class Node {
     this.#ended = true;
     this.#services.close();
     this.links.close();
+    this.right.leaveTo(this.#options.former?.right ?? null);
     void this.keeper.release();
   }
 
@@ -289,6 +300,20 @@ export class Node {
   leaveForRestart(): void {
     this.#leavesForRestart = true;
     this.#finish();
+  }
+
+  #makeRight(onNews: () => void): NodeRight {
+    return new NodeRight({
+      ...this.#options,
+      instanceId: this.#options.identity.instanceId,
+      ports: this.#ports,
+      former: this.#options.former?.right ?? null,
+      links: this.links,
+      keeper: () => this.keeper,
+      observe: () => this.#observer.observe([]),
+      state: () => this.loop.state,
+      onNews,
+    });
   }
 
   #makeRecorder(): Recorder {
@@ -349,6 +374,7 @@ export class Node {
       services: this.#services,
       idle: this.#idle,
       hasKey: messenger !== null,
+      right: this.right.keeper,
       returnBlocked: () => replicator?.back?.blocked ?? null,
     });
   }
@@ -367,6 +393,7 @@ export class Node {
       isolation: this.#isolation,
       serviceNames: driver.names,
       hasKey: messenger !== null,
+      right: this.right.keeper,
       counters: this.counters,
     });
   }
@@ -383,6 +410,7 @@ export class Node {
       peerLine: this.peerLine,
       recorder: this.#recorder,
       epoch: () => this.loop.state.epoch,
+      right: this.right,
       occasion: () => this.#occasion,
       onEvent: (event) => this.loop.push(event),
       onTrouble: (text) => this.alerts.raise(text),
@@ -428,6 +456,7 @@ export class Node {
     this.#memory.pace(result, now);
     this.links.pace(result, now);
     this.keeper.pace(now);
+    this.right.pace(result, now, this.#observer.adoptable);
     this.#services.pace(now, isServing(result));
     this.#services.watch(name === "active");
     this.#idle.pace(now, name === "active" && peerReadySince !== null);
@@ -464,6 +493,7 @@ export class Node {
       runner: this.#runner,
       performer: this.#performer,
       stopTurning: () => this.#stopTurning(),
+      endRight: () => this.right.end({ forRestart: this.#leavesForRestart }),
       close: () => {
         this.#services.close();
         this.links.close();

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { RightKeeper } from "../arbiter/right_keeper.ts";
 import type { LocalConfig } from "../config/types.ts";
 import type { CoreEvent, Observation } from "../core/types.ts";
 import type { Clock } from "../os/clock.ts";
@@ -27,6 +28,8 @@ export interface ObserverOptions {
   readonly hasKey: boolean;
   /** Reasons why this host could not serve, found at start. */
   readonly localFaults: readonly string[];
+  /** Null: no arbiter. */
+  readonly right: Pick<RightKeeper, "evidence"> | null;
   /** Why what the database gained can't go back now; null: it can. */
   readonly returnBlocked: () => string | null;
 }
@@ -52,6 +55,11 @@ export class Observer {
     this.#adoptable = adoptable;
   }
 
+  /** See {@linkcode Observer.setAdoptable}. */
+  get adoptable(): boolean {
+    return this.#adoptable;
+  }
+
   /** Looks now; what waits in the sockets is read first. */
   observe(events: readonly CoreEvent[]): Observation {
     const { config, clock, links, services, idle, hasKey, localFaults } = this.#options;
@@ -68,6 +76,7 @@ export class Observer {
         isWindowOpen(config.failback.window, minuteOfDay(clock)),
       peerMismatch: peerMismatch(config, links.report?.body ?? null),
       returnBlocked: this.#options.returnBlocked(),
+      arbiter: this.#options.right?.evidence(clock.nowMs()) ?? null,
       hasKey,
       localFaults,
       events,

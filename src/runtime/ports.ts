@@ -6,7 +6,10 @@
  * @module
  */
 
+import { Endpoints } from "../arbiter/endpoints.ts";
+import type { EtcdCluster } from "../arbiter/etcd.ts";
 import { VipLink, type VipLinkOptions } from "../arp/vip_link.ts";
+import type { ArbiterConfig } from "../config/types.ts";
 import type { StepTrace } from "../core/invariants.ts";
 import { HttpProbe, type HttpProbeOptions } from "../heartbeat/http_probe.ts";
 import { IcmpPinger } from "../heartbeat/icmp.ts";
@@ -22,6 +25,8 @@ export interface NodePorts {
   readonly pinger: (options: { readonly clock: Clock }) => IcmpPinger;
   readonly http: (options: HttpProbeOptions) => HttpProbe;
   readonly vipLink: (options: VipLinkOptions) => VipLink;
+  /** The etcd of `[arbiter]`. */
+  readonly arbiter: (config: ArbiterConfig) => EtcdCluster;
   readonly askPeer: typeof askPeer;
   readonly flushFlows: typeof flushFlows;
   /** Sees each step of the core as it was made; null: nobody looks. */
@@ -34,6 +39,7 @@ export const SYSTEM_PORTS: NodePorts = {
   pinger: ({ clock }) => new IcmpPinger({ poller: null, clock }),
   http: (options) => new HttpProbe(options),
   vipLink: (options) => new VipLink(options),
+  arbiter: (config) => new Endpoints(config),
   askPeer,
   flushFlows,
   onStep: null,

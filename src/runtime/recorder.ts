@@ -19,7 +19,7 @@ import type { History } from "./history.ts";
 const log = getLog("node");
 
 /** Rows in which the data came along with the service: nothing was lost. */
-const CONSENTED_RULES: readonly string[] = ["S-NOTICE", "M-BACK"];
+export const CONSENTED_RULES: readonly string[] = ["S-NOTICE", "M-BACK"];
 /** A sentence of the history is cut at this length. */
 const WHY_MAX = 2000;
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { RightKeeper } from "../arbiter/right_keeper.ts";
 import type { LocalConfig } from "../config/types.ts";
 import type { StepResult } from "../core/step.ts";
 import type { Fencer } from "../fencing/fencer.ts";
@@ -14,6 +15,7 @@ import type { Clock } from "../os/clock.ts";
 import type { Replicator } from "../replication/replicator.ts";
 import type { Gate } from "../services/gate.ts";
 import type { Shield } from "../services/shield.ts";
+import { arbiterAlert, arbiterStatus } from "./arbiter_status.ts";
 import type { Alerts } from "./alerts.ts";
 import type { ConfigNews } from "./config_news.ts";
 import type { Counters } from "./counters.ts";
@@ -27,7 +29,14 @@ import type { Links } from "./links.ts";
 import type { Loop } from "./loop.ts";
 import type { Observer } from "./observer.ts";
 import { readVerification, verificationAlert } from "./verification.ts";
-import { gateAlert, type Identity, makeHealth, makeStatus, peerMismatch } from "./status.ts";
+import {
+  gateAlert,
+  type Identity,
+  isServing,
+  makeHealth,
+  makeStatus,
+  peerMismatch,
+} from "./status.ts";
 import type { VipKeeper } from "./vip_keeper.ts";
 
 /** How long the status of the data sets is kept before it is read again for the peer. */
@@ -64,6 +73,8 @@ export interface ReporterOptions {
   readonly localFaults: readonly string[];
   /** What the HTTP side counted. */
   readonly counters: Readonly<Counters>;
+  /** Null: no arbiter. */
+  readonly right: RightKeeper | null;
   readonly configNews: Readonly<ConfigNews>;
   readonly stateDir: string;
   readonly keyring?: Keyring;
@@ -93,9 +104,23 @@ export class Reporter {
     const { config, identity, keyring, addressee } = this.#options;
     const dataSets = this.#dataSets({ maxAgeMs: DATA_SETS_FRESH_MS });
     const { stream } = this;
-    const input = { config, identity, result: this.#result(), dataSets, stream };
+    const result = this.#result();
+    const input = { config, identity, result, dataSets, stream, right: this.#right(result) };
     const keys = keyring?.ids ?? [];
     return makeHealth({ ...input, keys, addressee: addressee?.name ?? "" }, this.#seq++);
+  }
+
+  /** What the peer is told is a promise: see {@linkcode RightKeeper.consent}. */
+  #right(result: StepResult): HealthBody["arbiter"] {
+    const { right, clock, keeper, links } = this.#options;
+    if (right === null) return null;
+    const now = clock.nowMs();
+    const consents = right.consent(now, {
+      serves: isServing(result),
+      vipsGone: keeper.isGone,
+      peerReaches: links.report?.body.arbiter?.reaches ?? null,
+    });
+    return { reaches: right.evidence(now).reaches, consents };
   }
 
   /** The status document. @throws {Error} before the node has started */
@@ -122,6 +147,7 @@ export class Reporter {
       stream: this.stream,
       verification: this.verification({ maxAgeMs: 0 }),
       fencing: fencingStatus(fencer ?? null, { state: loop.state, now, wallNow }),
+      arbiter: this.#arbiter(),
       goal: this.#options.runner.current,
       history: this.#options.history.entries,
       alerts: this.alerts,
@@ -134,6 +160,22 @@ export class Reporter {
       loop: { lagMs: loop.lagMs, lastTickAgoMs: Math.max(0, loop.ageMs) },
       now,
       wallNow,
+    });
+  }
+
+  /** The arbiter, for people; null: there is none. */
+  #arbiter(): StatusDocument["arbiter"] {
+    const { config, right, clock, loop } = this.#options;
+    if (config.arbiter === null || right === null) return null;
+    const { consentUntil } = loop.state;
+    const now = clock.nowMs();
+    return arbiterStatus({
+      config: config.arbiter,
+      evidence: right.evidence(now),
+      report: right.report,
+      consentUntil,
+      byConsent: loop.state.name === "active" && this.#result().situation.byConsent,
+      now,
     });
   }
 
@@ -165,6 +207,7 @@ export class Reporter {
       this.#options.configNews.refusal,
       this.#streamAlert(),
       fencingAlert(this.#options.fencer ?? null),
+      arbiterAlert(this.#arbiter(), this.#options.loop.state.name),
     ].filter((text) => text !== null);
     const lasting = [...this.#silentWitnesses(), ...this.#failedCopies(), ...this.#oldCopies()];
     const proof = verificationAlert(this.verification({ maxAgeMs: DATA_SETS_FRESH_MS }));

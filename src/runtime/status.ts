@@ -44,6 +44,7 @@ export interface StatusInput {
   readonly stream: StatusDocument["stream"];
   readonly verification: StatusDocument["verification"];
   readonly fencing: StatusDocument["fencing"];
+  readonly arbiter: StatusDocument["arbiter"];
   readonly goal: GoalInProgress | null;
   readonly history: readonly HistoryEntry[];
   readonly alerts: readonly string[];
@@ -71,7 +72,7 @@ export function isReady({ state }: Pick<StepResult, "state">): boolean {
 export function makeHealth(
   input:
     & Pick<StatusInput, "config" | "identity" | "result" | "dataSets" | "stream" | "keys">
-    & { readonly addressee: string },
+    & { readonly addressee: string; readonly right?: HealthBody["arbiter"] },
   seq: number,
 ): HealthBody {
   const { config, identity, result, dataSets, stream, keys, addressee } = input;
@@ -98,6 +99,7 @@ export function makeHealth(
       : { state: stream.state, lagMs: stream.lagMs, lagBytes: stream.lagBytes },
     addressee,
     keys: [...keys],
+    arbiter: input.right ?? null,
   };
 }
 
@@ -141,6 +143,7 @@ export function makeStatus(input: StatusInput): StatusDocument {
     stream: input.stream,
     verification: input.verification,
     fencing: input.fencing,
+    arbiter: input.arbiter,
     goal: input.goal === null ? null : {
       name: input.goal.goal,
       step: input.goal.step,

@@ -58,6 +58,7 @@ function input(
     shield: null,
     dataSets: sampleStatus().dataSets,
     stream: null,
+    arbiter: null,
     verification: sampleStatus().verification,
     fencing: sampleStatus().fencing,
     goal: null,

@@ -34,6 +34,9 @@ export interface StepDeps {
   readonly onTrouble: (text: string) => void;
   /** Waits until the telephony check says yes; rejects with the reason when `signal` aborts. */
   readonly untilHealthy: (signal: AbortSignal) => Promise<void>;
+  /** Acquires the arbiter's right to serve; how, in words. */
+  readonly acquireRight: (signal: AbortSignal) => Promise<string>;
+  readonly releaseRight: () => Promise<void>;
   readonly mount: (signal: AbortSignal) => Promise<void>;
   readonly drop: () => Promise<void>;
   readonly announce: () => void;
@@ -74,6 +77,11 @@ export function stepDeadlineMs(step: StepName, config: LocalConfig): number {
     case "mount-vips":
     case "drop-vips":
       return 5 * SECOND;
+    case "acquire-right":
+      // A right that was not given back is free when its lease ends.
+      return (config.arbiter?.ttlMs ?? 0) + 3 * SECOND;
+    case "release-right":
+      return 2 * SECOND;
     case "check-transport":
       // The way back of the database is tried out, while the telephones work.
       return (returns(config) ? 60 : 8) * SECOND;
@@ -114,12 +122,13 @@ function returns({ role, replication }: LocalConfig): boolean {
 /** Whether a step has anything to do here: hooks that are not configured leave no trace. */
 export function stepHasWork(
   step: StepName,
-  { hooks, replication, role, fencing }: Pick<
+  { hooks, replication, role, fencing, arbiter }: Pick<
     LocalConfig,
-    "hooks" | "replication" | "role" | "fencing"
+    "hooks" | "replication" | "role" | "fencing" | "arbiter"
   >,
 ): boolean {
   if (step === "fence-peer") return fencing !== undefined;
+  if (step === "acquire-right" || step === "release-right") return arbiter !== null;
   if (step === "ready-database" || step === "return-database") {
     return role === "slave" && replication.database !== null;
   }
@@ -156,6 +165,10 @@ export function createStepPerformer(deps: StepDeps): StepPerformer {
         return deps.persist();
       case "drop-vips":
         return await deps.drop();
+      case "acquire-right":
+        return await deps.acquireRight(signal);
+      case "release-right":
+        return await deps.releaseRight();
       case "mount-vips":
         return await deps.mount(signal);
       case "announce":

@@ -15,6 +15,8 @@ import { type NodePorts, SYSTEM_PORTS } from "./ports.ts";
 
 /** VIPs live 3 s in the kernel; three renewals fit. */
 const RENEW_EVERY_MS = 1000;
+/** Shortly before VIPs may no longer be renewed they are renewed as late as that. */
+const EDGE_MS = 250;
 /** Level-triggered re-read of the kernel, in case the monitor missed something. */
 const REFRESH_EVERY_MS = 5000;
 /** Mounting what a new configuration adds, and dropping what it has no more, may take this long. */
@@ -39,6 +41,8 @@ export interface VipKeeperOptions {
   readonly onLapsed: (lateMs: number) => void;
   /** The kernel changed: look again. */
   readonly onNews: () => void;
+  /** Until when VIPs that are held may be renewed (monotonic); default: for ever. */
+  readonly extendUntil?: (now: number) => number;
   /** {@linkcode VipKeeper.garbage} of the keeper before this one; default 0. */
   readonly formerGarbage?: number;
 }
@@ -66,6 +70,11 @@ export class VipKeeper {
   /** VIPs that are mounted and shall be. */
   get held(): ReadonlySet<string> {
     return this.#wanted ? this.#options.manager.held : new Set();
+  }
+
+  /** No VIP is on this host, as of the last reading, and none shall be. */
+  get isGone(): boolean {
+    return !this.#wanted && this.#options.manager.held.size === 0;
   }
 
   /** What stands in the way, as sentences. */
@@ -183,7 +192,10 @@ export class VipKeeper {
     if (now >= this.#nextRefreshAt) this.#look(now);
     if (this.#busy || now < this.#nextRenewAt) return;
     if (this.#wanted) {
-      this.#nextRenewAt = now + RENEW_EVERY_MS;
+      const until = this.#options.extendUntil?.(now) ?? Infinity;
+      // The kernel's memory must not outlast the right to serve: it runs out by itself.
+      if (now >= until) return;
+      this.#nextRenewAt = Math.min(now + RENEW_EVERY_MS, Math.max(until - EDGE_MS, now + EDGE_MS));
       if (!this.#mustLook && this.#extend()) return;
       this.#mustLook = false;
       this.#run(() => this.#renew());

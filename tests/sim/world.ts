@@ -13,6 +13,7 @@ import type { FencingMode, OperatorCommand, PeerNotice, Role } from "../../src/c
 import { judgeHandOver } from "../../src/runtime/peer_talk.ts";
 import { Checkers } from "./checkers.ts";
 import { Daemon } from "./daemon.ts";
+import { SimEtcd } from "./etcd.ts";
 import { Host } from "./host.ts";
 import { MASTER, type Network, Network as Net, SLAVE, WITNESS } from "./network.ts";
 import { Phones } from "./phones.ts";
@@ -33,6 +34,8 @@ export interface WorldOptions {
   readonly twoVips: boolean;
   /** Whether and how the hosts switch each other off. */
   readonly fencing: FencingMode | null;
+  /** Null or absent: there is no arbiter. */
+  readonly arbiter?: { readonly policy: "hold" | "release"; readonly ttlS: number } | null;
 }
 
 const LOG_KEPT = 400;
@@ -46,6 +49,8 @@ export class World {
   readonly daemons: [Daemon | null, Daemon | null] = [null, null];
   readonly checkers: Checkers;
   readonly phones: Phones;
+  /** Null: no arbiter. */
+  readonly etcd: SimEtcd | null;
   readonly configs: readonly [LocalConfig, LocalConfig];
   readonly power: PowerDevice;
   readonly lines: string[] = [];
@@ -63,6 +68,7 @@ export class World {
     this.hosts = [new Host(MASTER, "master", this), new Host(SLAVE, "slave", this)];
     this.power = new PowerDevice(this, seed);
     this.phones = new Phones(this);
+    this.etcd = (options.arbiter ?? null) === null ? null : new SimEtcd(this);
     this.checkers = new Checkers(this);
   }
 
@@ -287,8 +293,20 @@ export class World {
       });
     }
     this.phones.jumped();
+    this.#renewRights(both);
     for (const daemon of both) this.time.within(daemon, () => daemon.node.loop.start());
     this.checkers.look();
+  }
+
+  /** The lease was renewed all the time; each keeper hears of it before its loop turns again. */
+  #renewRights(daemons: readonly Daemon[]): void {
+    if (this.etcd === null) return;
+    this.etcd.jumped();
+    for (const daemon of daemons) {
+      const wants = daemon.node.loop.state.name === "active";
+      this.time.within(daemon, () => void daemon.node.right.keeper?.begin({ wants }));
+    }
+    this.time.runUntil(this.time.now + 50);
   }
 
   /** Ends: the machine's timers are the machine's again. */
@@ -299,8 +317,11 @@ export class World {
 }
 
 function toml(
-  { preset, networks, witness, failback, stableS, twoVips, startDeadlineS, fencing }: WorldOptions,
+  options: WorldOptions,
 ): string {
+  const { preset, networks, witness, failback, stableS, twoVips, startDeadlineS, fencing } =
+    options;
+  const arbiter = options.arbiter ?? null;
   const tables = ["voip", "data"].slice(0, networks).map((name, n) =>
     [
       "[[networks]]",
@@ -319,6 +340,10 @@ function toml(
     `[services]\nunits = ["asterisk.service", "agentd.service"]\nstart_deadline_s = ${startDeadlineS}\nstop_deadline_s = 10`,
     `[failback]\nmode = "${failback}"\nstable_s = ${stableS}`,
     ...(fencing === null ? [] : [fencingToml(fencing)]),
+    ...(arbiter === null ? [] : [
+      `[arbiter]\netcd = ["http://10.20.0.254:2379"]\npolicy = "${arbiter.policy}"\n` +
+      `ttl = "${arbiter.ttlS}s"`,
+    ]),
     "",
   ].join("\n\n");
 }

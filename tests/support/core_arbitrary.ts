@@ -9,6 +9,7 @@
 import fc from "fast-check";
 import { initialState, type NodeState } from "../../src/core/state.ts";
 import {
+  type ArbiterEvidence,
   type CoreConfig,
   type CoreEvent,
   type LinkEvidence,
@@ -73,9 +74,19 @@ const peer: fc.Arbitrary<PeerReport | null> = fc.option(
     instanceId: fc.constant("peer-1"),
     version: fc.constant("test"),
     fingerprint: fc.constant("same"),
+    askedAt: recent,
+    arbiter: fc.option(fc.record({ reaches: fc.boolean(), consents: fc.boolean() }), { freq: 3 }),
   }),
   { freq: 5 },
 );
+
+/** Mostly none, as in most clusters. */
+const arbiter: fc.Arbitrary<ArbiterEvidence> = fc.record({
+  right: fc.constantFrom("mine" as const, "peer" as const, "free" as const, "unknown" as const),
+  validUntil: fc.constantFrom(null, 4000, 4000, -1),
+  reaches: mostly,
+  promisedUntil: fc.constantFrom(null, null, -1, 3000),
+});
 
 function vip(network: string): fc.Arbitrary<VipEvidence> {
   return fc.record({
@@ -162,6 +173,7 @@ export const anyObservation: fc.Arbitrary<Observation> = fc.record({
   })
     .chain((value) => rarely.map((use) => use ? value : null)),
   hasKey: mostly,
+  arbiter: fc.option(arbiter, { freq: 5 }),
   localFaults: rarely.map((has) => has ? ["pg_dump is missing"] : []),
   events: fc.oneof(
     { weight: 4, arbitrary: fc.constant([]) },
@@ -187,7 +199,13 @@ export const anyState: fc.Arbitrary<NodeState> = fc.record({
       name: fc.constantFrom("join" as const, "take" as const, "hand-over" as const),
       startedAt: ago,
       outcome: fc.constantFrom("running" as const, "done" as const, "failed" as const),
-      failedStep: fc.constantFrom("start-services", "tell-yours", "check-transport", "fence-peer"),
+      failedStep: fc.constantFrom(
+        "start-services",
+        "tell-yours",
+        "check-transport",
+        "acquire-right",
+        "fence-peer",
+      ),
       error: fc.constant("it failed"),
       fencing: fc.boolean(),
     }),
@@ -216,6 +234,7 @@ export const anyState: fc.Arbitrary<NodeState> = fc.record({
   peerDiedFirst: fc.boolean(),
   handOverFailedAt: maybe(ago),
   peerOffSaidAt: maybe(recent),
+  consentUntil: fc.constantFrom(null, null, -1, 3000),
 }).map((drawn) => ({
   ...initialState(0, { epoch: 0, failbackHeld: false }),
   ...drawn,
@@ -228,10 +247,12 @@ export const anyConfig: fc.Arbitrary<CoreConfig> = fc.record({
   mode: fc.constantFrom("auto" as const, "auto" as const, "manual" as const, "window" as const),
   idleDeadlineMs: fc.constantFrom(null, 600_000),
   fencing: fc.constantFrom(null, null, "required" as const, "best-effort" as const),
-}).map(({ role, mode, idleDeadlineMs, fencing }) => ({
+  policy: fc.constantFrom(null, null, "hold" as const, "release" as const),
+}).map(({ role, mode, idleDeadlineMs, fencing, policy }) => ({
   ...CORE_CONFIG,
   role,
   fencing,
+  arbiter: policy === null ? null : { policy, ttlMs: 6000, consentMs: 3000 },
   failback: { ...CORE_CONFIG.failback, mode, idleDeadlineMs },
 }));
 
@@ -246,7 +267,16 @@ export function shiftObservation(drawn: Observation, now: number): Observation {
       lastHttpAt: at(link.lastHttpAt),
       lastWitnessAt: at(link.lastWitnessAt),
     })),
-    peer: drawn.peer === null ? null : { ...drawn.peer, receivedAt: now + drawn.peer.receivedAt },
+    peer: drawn.peer === null ? null : {
+      ...drawn.peer,
+      receivedAt: now + drawn.peer.receivedAt,
+      ...(drawn.peer.askedAt === undefined ? {} : { askedAt: now + drawn.peer.askedAt }),
+    },
+    arbiter: (drawn.arbiter ?? null) === null ? null : {
+      ...drawn.arbiter!,
+      validUntil: at(drawn.arbiter!.validUntil),
+      promisedUntil: at(drawn.arbiter!.promisedUntil),
+    },
     vips: drawn.vips.map((vip) => ({ ...vip, lastAnswerAt: at(vip.lastAnswerAt) })),
   };
 }
@@ -270,5 +300,6 @@ export function shiftState(drawn: NodeState, now: number): NodeState {
     servicesUnfitSince: at(drawn.servicesUnfitSince),
     handOverFailedAt: at(drawn.handOverFailedAt),
     peerOffSaidAt: at(drawn.peerOffSaidAt),
+    consentUntil: at(drawn.consentUntil),
   };
 }

@@ -21,6 +21,7 @@ export function sampleHealth(change: Partial<HealthBody> = {}): HealthBody {
     stream: null,
     addressee: "5d0c8f5e-0000-4000-8000-000000000002.0123456789abcdef",
     keys: ["00112233445566aa"],
+    arbiter: null,
     dataAges: { astdb: 61_000, database: 1_800_000, files: null },
     ...change,
   };
@@ -95,6 +96,7 @@ export function sampleStatus(change: Partial<StatusDocument> = {}): StatusDocume
       ports: ["udp:5060", "tcp:5060", "tcp:5061"],
     },
     stream: null,
+    arbiter: null,
     dataSets: [{
       set: "astdb",
       direction: "received",

@@ -30,6 +30,8 @@ export interface ConfigOptions {
   readonly database?: boolean;
   /** Further lines of `[replication.database]`; default none. */
   readonly databaseMore?: readonly string[];
+  /** Lines of `[arbiter]`; default none. */
+  readonly arbiter?: readonly string[];
   /** Copy the astdb and the files; default true. */
   readonly data?: boolean;
 }
@@ -54,6 +56,7 @@ export function relaisToml(options: ConfigOptions = {}): string {
     ["[failback]", ...(options.failback ?? ['mode = "auto"', "stable_s = 2"])],
     ...(options.hooks === undefined ? [] : [["[hooks]", ...options.hooks]]),
     ...(options.fencing === undefined ? [] : [options.fencing]),
+    ...(options.arbiter === undefined ? [] : [["[arbiter]", ...options.arbiter]]),
     ...(options.data === false ? [] : dataSections()),
     ...(options.database === true ? [[...databaseLines(), ...(options.databaseMore ?? [])]] : []),
   ];
