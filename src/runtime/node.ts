@@ -9,10 +9,11 @@ import { coreConfig } from "../config/load.ts";
 import { assess, type Situation } from "../core/situation.ts";
 import { initialState } from "../core/state.ts";
 import type { StepResult } from "../core/step.ts";
+import type { Observation } from "../core/types.ts";
 import type { StatusDocument } from "../health/types.ts";
 import { messageOf } from "../os/errors.ts";
 import { getLog } from "../os/log.ts";
-import { hasServed, isAdoptable } from "./adoption.ts";
+import { findAdoptable } from "./adopt.ts";
 import { Alerts } from "./alerts.ts";
 import { CopyCare } from "./copy_care.ts";
 import { noCounters } from "./counters.ts";
@@ -90,7 +91,11 @@ export class Node {
       this.#ports.history({ stateDir: options.stateDir, onTrouble });
     const knownWitnesses = options.memory.load()?.witnesses ?? [];
     this.links = new Links({ config, clock, knownWitnesses, onNews, ports: this.#ports });
-    this.right = this.#makeRight(onNews);
+    const observe = (): Observation => this.#observer.observe([]);
+    this.right = new NodeRight(
+      { ...options, ports: this.#ports, node: this, observe },
+      former?.right ?? null,
+    );
     this.keeper = this.#makeKeeper({ onTrouble, onNews });
     this.#gate = new GateKeeper({ gate: options.gate, onTrouble });
     this.#services = new ServicesWatch({
@@ -129,32 +134,15 @@ export class Node {
     const { memory, config, replicator, shield } = this.#options;
     const previous = memory.previous();
     const inMaintenance = previous?.state === "maintenance";
-    // Closed before the services are looked at, unless they may be there to stay; in maintenance nothing moves.
-    if (!hasServed(previous) && !inMaintenance) this.#gate.set("closed");
-    let adoptable = false;
-    // Adopting renews the VIPs: not before it is known that this node may hold them.
-    const mayAdopt = await this.right.mayAdopt(previous);
-    try {
-      const [allMounted, running] = await Promise.all([
-        mayAdopt ? this.keeper.adopt() : this.keeper.drop().then(() => false),
-        this.#services.read(),
-      ]);
-      const { hasVips } = this;
-      const { deadAfterMs } = config.heartbeat;
-      adoptable = mayAdopt &&
-        isAdoptable(previous, { hasVips, allMounted, running, deadAfterMs });
-    } catch (error) {
-      this.alerts.raise(messageOf(error));
-    }
+    const adoptable = await findAdoptable(previous, {
+      config,
+      right: this.right,
+      keeper: this.keeper,
+      services: this.#services,
+      gate: this.#gate,
+      onTrouble: (text) => this.alerts.raise(text),
+    });
     this.#observer.setAdoptable(adoptable);
-    if (adoptable) this.#gate.set("open");
-    else {
-      if (!inMaintenance) this.#gate.set("closed");
-      // What is not adopted is not held: the other node may serve by now, in maintenance too.
-      if (this.keeper.held.size > 0) {
-        this.keeper.drop().catch((error: unknown) => this.alerts.raise(messageOf(error)));
-      }
-    }
     // In the background: adopted VIPs must be renewed now. A dead daemon may have left a shield.
     this.#gate.install();
     shield.lower().catch((error: unknown) => this.alerts.raise(messageOf(error)));
@@ -304,20 +292,6 @@ export class Node {
       },
       extendUntil: (now) => this.right.extendUntil(now),
       onLapsed: (lateMs) => this.loop.push({ type: "stalled", stalledMs: lateMs }),
-      onNews,
-    });
-  }
-
-  #makeRight(onNews: () => void): NodeRight {
-    return new NodeRight({
-      ...this.#options,
-      instanceId: this.#options.identity.instanceId,
-      ports: this.#ports,
-      former: this.#options.former?.right ?? null,
-      links: this.links,
-      keeper: () => this.keeper,
-      observe: () => this.#observer.observe([]),
-      state: () => this.loop.state,
       onNews,
     });
   }
