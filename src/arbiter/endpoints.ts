@@ -5,7 +5,8 @@
  */
 
 import { arbiterTryMs } from "../config/arbiter_timing.ts";
-import type { ArbiterConfig } from "../config/types.ts";
+import { contains, parseCidr, parseIp } from "../config/address.ts";
+import type { ArbiterConfig, LocalConfig } from "../config/types.ts";
 import { messageOf } from "../os/errors.ts";
 import type { Etcd, EtcdCluster } from "./etcd.ts";
 import { Gateway } from "./gateway.ts";
@@ -14,18 +15,18 @@ import { Gateway } from "./gateway.ts";
 export class Endpoints implements EtcdCluster {
   readonly #endpoints: readonly Etcd[];
   readonly #tryMs: number;
-  readonly #client: Deno.HttpClient | null;
+  readonly #clients: readonly Deno.HttpClient[];
   #preferred = 0;
 
   /** @throws {Error} when a certificate or the password cannot be read */
-  constructor(config: ArbiterConfig) {
-    this.#client = makeClient(config);
+  constructor(config: ArbiterConfig, local: Pick<LocalConfig, "networks" | "role">) {
+    this.#clients = config.endpoints.map((url) => makeClient(config, ownAddressFor(url, local)));
     const user = config.username === null ? null : {
       name: config.username,
       password: readFile(config.passwordFile ?? "", "password_file").replace(/\r?\n$/, ""),
     };
-    this.#endpoints = config.endpoints.map((url) =>
-      new Gateway({ url, client: this.#client, user })
+    this.#endpoints = config.endpoints.map((url, n) =>
+      new Gateway({ url, client: this.#clients[n]!, user })
     );
     this.#tryMs = arbiterTryMs(config.ttlMs, config.endpoints.length);
   }
@@ -65,7 +66,7 @@ export class Endpoints implements EtcdCluster {
   }
 
   close(): void {
-    this.#client?.close();
+    for (const client of this.#clients) client.close();
   }
 
   async #within<T>(
@@ -87,14 +88,38 @@ export class Endpoints implements EtcdCluster {
   }
 }
 
-function makeClient({ endpoints, ca, cert, key }: ArbiterConfig): Deno.HttpClient | null {
-  if (!endpoints.some((url) => url.startsWith("https:"))) return null;
+function makeClient(
+  { ca, cert, key }: ArbiterConfig,
+  localAddress: string | null,
+): Deno.HttpClient {
   return Deno.createHttpClient({
+    ...(localAddress === null ? {} : { localAddress }),
     ...(ca === null ? {} : { caCerts: [readFile(ca, "ca")] }),
     ...(cert === null || key === null
       ? {}
       : { cert: readFile(cert, "cert"), key: readFile(key, "key") }),
   });
+}
+
+/**
+ * This host's own address that goes to the endpoint, so that no connection comes from a VIP and is cut with
+ * it, at the very moment when the right must be given back: of the network that the endpoint is on, else of
+ * one whose default route comes from its VIP. Null: the kernel's choice is right.
+ */
+export function ownAddressFor(
+  url: string,
+  { networks, role }: Pick<LocalConfig, "networks" | "role">,
+): string | null {
+  const address = parseIp(new URL(url).hostname.replace(/^\[|\]$/g, ""));
+  const on = networks.find(({ master, prefix }) => {
+    const subnet = parseCidr(`${master}/${prefix}`);
+    return address !== null && subnet !== null && contains(subnet, address);
+  });
+  const by = networks.find(({ family, vips, routes }) =>
+    vips.length > 0 && routes.some(({ to }) => to === "default") &&
+    (address === null || address.family === family)
+  );
+  return (on ?? by)?.[role] ?? null;
 }
 
 function readFile(path: string, name: string): string {

@@ -37,8 +37,8 @@ const BAD_TOKEN = /invalid auth token|revision of auth store is old|user name is
 export interface GatewayOptions {
   /** E.g. `http://10.20.0.254:2379`. */
   readonly url: string;
-  /** For `https`: authorities and client certificate; null: the system's, none. */
-  readonly client: Deno.HttpClient | null;
+  /** Source address, authorities, client certificate. */
+  readonly client: Deno.HttpClient;
   /** Null: etcd asks nobody who he is. */
   readonly user: { readonly name: string; readonly password: string } | null;
 }
@@ -147,8 +147,8 @@ export class Gateway implements Etcd {
         body: JSON.stringify(body),
         redirect: "error",
         signal,
-        ...(client === null ? {} : { client }),
-      } as RequestInit);
+        client,
+      });
       text = await readBounded(response);
     } catch (error) {
       throw this.#error(signal.aborted ? messageOf(signal.reason) : messageOf(error), error);

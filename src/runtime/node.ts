@@ -9,9 +9,10 @@ import { coreConfig } from "../config/load.ts";
 import { assess, type Situation } from "../core/situation.ts";
 import { initialState } from "../core/state.ts";
 import type { StepResult } from "../core/step.ts";
+import type { Observation } from "../core/types.ts";
 import { messageOf } from "../os/errors.ts";
 import { getLog } from "../os/log.ts";
-import { hasServed, isAdoptable } from "./adoption.ts";
+import { findAdoptable } from "./adopt.ts";
 import { AlertHooks } from "./alert_hooks.ts";
 import { moveText } from "./alert_message.ts";
 import { Alerts } from "./alerts.ts";
@@ -96,7 +97,11 @@ export class Node {
     this.history = former?.history ??
       this.#ports.history({ stateDir: options.stateDir, onTrouble });
     this.links = createLinks(options, { ports: this.#ports, onNews });
-    this.right = this.#makeRight(onNews);
+    const observe = (): Observation => this.#observer.observe([]);
+    this.right = new NodeRight(
+      { ...options, ports: this.#ports, node: this, observe },
+      former?.right ?? null,
+    );
     this.keeper = createVipKeeper(options, {
       links: this.links,
       openLink: this.#ports.vipLink,
@@ -147,32 +152,15 @@ export class Node {
     const { memory, config, replicator, shield } = this.#options;
     const previous = memory.previous();
     const inMaintenance = previous?.state === "maintenance";
-    // Closed before the services are looked at, unless they may be there to stay; in maintenance nothing moves.
-    if (!hasServed(previous) && !inMaintenance) this.#gate.set("closed");
-    let adoptable = false;
-    // Adopting renews the VIPs: not before it is known that this node may hold them.
-    const mayAdopt = await this.right.mayAdopt(previous);
-    try {
-      const [allMounted, running] = await Promise.all([
-        mayAdopt ? this.keeper.adopt() : this.keeper.drop().then(() => false),
-        this.#services.read(),
-      ]);
-      const { hasVips } = this;
-      const { deadAfterMs } = config.heartbeat;
-      adoptable = mayAdopt &&
-        isAdoptable(previous, { hasVips, allMounted, running, deadAfterMs });
-    } catch (error) {
-      this.alerts.raise(messageOf(error));
-    }
+    const adoptable = await findAdoptable(previous, {
+      config,
+      right: this.right,
+      keeper: this.keeper,
+      services: this.#services,
+      gate: this.#gate,
+      onTrouble: (text) => this.alerts.raise(text),
+    });
     this.#observer.setAdoptable(adoptable);
-    if (adoptable) this.#gate.set("open");
-    else {
-      if (!inMaintenance) this.#gate.set("closed");
-      // What is not adopted is not held: the other node may serve by now, in maintenance too.
-      if (this.keeper.held.size > 0) {
-        this.keeper.drop().catch((error: unknown) => this.alerts.raise(messageOf(error)));
-      }
-    }
     // In the background: adopted VIPs must be renewed now. A dead daemon may have left a shield.
     this.#gate.install();
     shield.lower().catch((error: unknown) => this.alerts.raise(messageOf(error)));
@@ -300,20 +288,6 @@ export class Node {
   leaveForRestart(): void {
     this.#leavesForRestart = true;
     this.#finish();
-  }
-
-  #makeRight(onNews: () => void): NodeRight {
-    return new NodeRight({
-      ...this.#options,
-      instanceId: this.#options.identity.instanceId,
-      ports: this.#ports,
-      former: this.#options.former?.right ?? null,
-      links: this.links,
-      keeper: () => this.keeper,
-      observe: () => this.#observer.observe([]),
-      state: () => this.loop.state,
-      onNews,
-    });
   }
 
   #makeRecorder(): Recorder {

@@ -10,15 +10,15 @@ import { isSame } from "../config/changes.ts";
 import { coreConfig } from "../config/load.ts";
 import type { LocalConfig } from "../config/types.ts";
 import { learntConsent } from "../core/right.ts";
-import type { NodeState } from "../core/state.ts";
 import type { StepResult } from "../core/step.ts";
 import type { Observation } from "../core/types.ts";
 import type { Clock } from "../os/clock.ts";
 import { hasServed } from "./adoption.ts";
 import type { Links } from "./links.ts";
+import type { Loop } from "./loop.ts";
 import type { Previous } from "./memory.ts";
 import type { NodePorts } from "./ports.ts";
-import { isServing } from "./status.ts";
+import { type Identity, isServing } from "./status.ts";
 import type { VipKeeper } from "./vip_keeper.ts";
 
 /** A start waits this long for the arbiter's first word; the kernel keeps the VIPs longer than that. */
@@ -26,20 +26,21 @@ const FIRST_RIGHT_MS = 1000;
 /** The end waits this long for the arbiter to take the right back. */
 const RELEASE_MS = 1000;
 
+/** What {@linkcode NodeRight} looks at of its node, when it is asked. */
+interface OwnNode {
+  readonly links: Links;
+  readonly keeper: Pick<VipKeeper, "isGone">;
+  readonly loop: Pick<Loop, "state" | "kick">;
+}
+
 /** What {@linkcode NodeRight} needs. */
 export interface NodeRightOptions {
   readonly config: LocalConfig;
   readonly clock: Clock;
-  readonly instanceId: string;
+  readonly identity: Pick<Identity, "instanceId">;
   readonly ports: Pick<NodePorts, "arbiter">;
-  /** Of the node with the configuration before this one; null at the start. */
-  readonly former: NodeRight | null;
-  readonly links: Links;
-  readonly keeper: () => Pick<VipKeeper, "isGone">;
+  readonly node: OwnNode;
   readonly observe: () => Observation;
-  readonly state: () => NodeState;
-  /** The right changed: look. */
-  readonly onNews: () => void;
 }
 
 /** See the module. Without an arbiter it allows everything. */
@@ -48,25 +49,26 @@ export class NodeRight {
   /** Null: no arbiter. It outlives a reload that leaves `[arbiter]` as it is. */
   readonly keeper: RightKeeper | null;
 
-  constructor(options: NodeRightOptions) {
+  /** `former`: of the node with the configuration before this one; null at the start. */
+  constructor(options: NodeRightOptions, former: NodeRight | null) {
     this.#options = options;
-    const { config: { arbiter, role, networks, heartbeat }, clock, former } = options;
+    const { config: { arbiter, role, networks, heartbeat }, clock } = options;
     const stays = former !== null && isSame(arbiter, former.#options.config.arbiter);
     this.keeper = arbiter === null ? null : stays ? former.keeper : new RightKeeper({
       config: arbiter,
-      cluster: options.ports.arbiter(arbiter),
+      cluster: options.ports.arbiter(arbiter, options.config),
       clock,
       role,
       host: networks[0]?.[role] ?? "",
-      instanceId: options.instanceId,
+      instanceId: options.identity.instanceId,
       deadAfterMs: heartbeat.deadAfterMs,
     });
   }
 
   /** The keeper works for this node from now on. */
   attach(): void {
-    const { state, onNews } = this.#options;
-    this.keeper?.attach({ epoch: () => state().epoch, onNews });
+    const { loop } = this.#options.node;
+    this.keeper?.attach({ epoch: () => loop.state.epoch, onNews: () => loop.kick() });
   }
 
   /**
@@ -74,7 +76,7 @@ export class NodeRight {
    * peer does (both are asked at once, for a second), or an operator answers for it.
    */
   async mayAdopt(previous: Previous | null): Promise<boolean> {
-    const { config, clock, links, observe } = this.#options;
+    const { config, clock, node: { links }, observe } = this.#options;
     this.attach();
     if (this.keeper === null) return true;
     const wants = hasServed(previous);
@@ -94,7 +96,7 @@ export class NodeRight {
    * the peer consents, or an operator answers for it (maintenance).
    */
   extendUntil(now: number): number {
-    const { name, consentUntil } = this.#options.state();
+    const { name, consentUntil } = this.#options.node.loop.state;
     if (this.keeper === null || name === "maintenance") return Infinity;
     const { right, validUntil } = this.keeper.evidence(now);
     const consent = right === "peer" ? null : consentUntil;
@@ -103,7 +105,7 @@ export class NodeRight {
 
   /** The peer consents that this node serves without the arbiter. */
   mayHold(): boolean {
-    const { consentUntil } = this.#options.state();
+    const { consentUntil } = this.#options.node.loop.state;
     return consentUntil !== null && this.#options.clock.nowMs() < consentUntil;
   }
 
@@ -115,7 +117,7 @@ export class NodeRight {
       state.name === "isolated" || (situation.peer !== null && !situation.peer.serving);
     this.keeper?.pace(now, {
       serves: isServing(result) || (state.name === "starting" && mayAdopt),
-      vipsGone: this.#options.keeper().isGone,
+      vipsGone: this.#options.node.keeper.isGone,
       hurry,
     });
   }
@@ -132,7 +134,7 @@ export class NodeRight {
   async end({ forRestart }: { readonly forRestart: boolean }): Promise<void> {
     const { keeper } = this;
     if (keeper === null) return;
-    if (!forRestart && this.#options.keeper().isGone) {
+    if (!forRestart && this.#options.node.keeper.isGone) {
       const released = keeper.release().catch(() => {}); // It ends with its lease.
       await Promise.race([released, this.#options.clock.sleep(RELEASE_MS)]);
     }

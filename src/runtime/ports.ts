@@ -9,7 +9,7 @@
 import { Endpoints } from "../arbiter/endpoints.ts";
 import type { EtcdCluster } from "../arbiter/etcd.ts";
 import { VipLink, type VipLinkOptions } from "../arp/vip_link.ts";
-import type { ArbiterConfig } from "../config/types.ts";
+import type { ArbiterConfig, LocalConfig } from "../config/types.ts";
 import type { StepTrace } from "../core/invariants.ts";
 import { HttpProbe, type HttpProbeOptions } from "../heartbeat/http_probe.ts";
 import { IcmpPinger } from "../heartbeat/icmp.ts";
@@ -26,7 +26,7 @@ export interface NodePorts {
   readonly http: (options: HttpProbeOptions) => HttpProbe;
   readonly vipLink: (options: VipLinkOptions) => VipLink;
   /** The etcd of `[arbiter]`. */
-  readonly arbiter: (config: ArbiterConfig) => EtcdCluster;
+  readonly arbiter: (arbiter: ArbiterConfig, config: LocalConfig) => EtcdCluster;
   readonly askPeer: typeof askPeer;
   readonly flushFlows: typeof flushFlows;
   /** Sees each step of the core as it was made; null: nobody looks. */
@@ -39,7 +39,7 @@ export const SYSTEM_PORTS: NodePorts = {
   pinger: ({ clock }) => new IcmpPinger({ poller: null, clock }),
   http: (options) => new HttpProbe(options),
   vipLink: (options) => new VipLink(options),
-  arbiter: (config) => new Endpoints(config),
+  arbiter: (arbiter, config) => new Endpoints(arbiter, config),
   askPeer,
   flushFlows,
   onStep: null,

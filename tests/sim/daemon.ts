@@ -181,7 +181,7 @@ export class Daemon implements Owner {
         this.#links.push(link);
         return link.port;
       },
-      arbiter: () => world.etcd!.cluster(this),
+      arbiter: (_config) => world.etcd!.cluster(this),
       askPeer: (_addresses, { signal }) => world.askReady(this, signal),
       flushFlows: () => Promise.resolve(""),
       onStep: (trace: StepTrace) => world.checkers.onStep(this, trace),

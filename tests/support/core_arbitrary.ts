@@ -75,10 +75,13 @@ const peer: fc.Arbitrary<PeerReport | null> = fc.option(
     version: fc.constant("test"),
     fingerprint: fc.constant("same"),
     askedAt: recent,
-    arbiter: fc.option(fc.record({ reaches: fc.boolean(), consents: fc.boolean() }), { freq: 3 }),
+    arbiter: fc.oneof(
+      fc.constant(null),
+      fc.record({ reaches: fc.boolean(), consents: fc.boolean() }),
+    ),
   }),
   { freq: 5 },
-);
+) as fc.Arbitrary<PeerReport | null>;
 
 /** Mostly none, as in most clusters. */
 const arbiter: fc.Arbitrary<ArbiterEvidence> = fc.record({
@@ -179,7 +182,7 @@ export const anyObservation: fc.Arbitrary<Observation> = fc.record({
     { weight: 4, arbitrary: fc.constant([]) },
     { weight: 1, arbitrary: fc.array(event(fc.integer({ min: 1, max: 6 })), { maxLength: 3 }) },
   ),
-});
+}) as fc.Arbitrary<Observation>;
 
 const maybe = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | null> =>
   fc.oneof(
@@ -247,7 +250,7 @@ export const anyConfig: fc.Arbitrary<CoreConfig> = fc.record({
   mode: fc.constantFrom("auto" as const, "auto" as const, "manual" as const, "window" as const),
   idleDeadlineMs: fc.constantFrom(null, 600_000),
   fencing: fc.constantFrom(null, null, "required" as const, "best-effort" as const),
-  policy: fc.constantFrom(null, null, "hold" as const, "release" as const),
+  policy: fc.constantFrom(null, null, null, null, "hold" as const, "release" as const),
 }).map(({ role, mode, idleDeadlineMs, fencing, policy }) => ({
   ...CORE_CONFIG,
   role,
