@@ -19,6 +19,7 @@ import { Alerts } from "./alerts.ts";
 import { CopyCare } from "./copy_care.ts";
 import { type Counters, noCounters } from "./counters.ts";
 import { createGoalRunner } from "./create_goal_runner.ts";
+import { createRecorder } from "./create_recorder.ts";
 import { createVipKeeper } from "./create_vip_keeper.ts";
 import { farewell, FAREWELL_MS } from "./farewell.ts";
 import { createLinks } from "./create_links.ts";
@@ -39,7 +40,7 @@ import { Observer } from "./observer.ts";
 import { PeerLine } from "./peer_line.ts";
 import { type NodePorts, SYSTEM_PORTS } from "./ports.ts";
 import { Performer } from "./performer.ts";
-import { Recorder } from "./recorder.ts";
+import type { Recorder } from "./recorder.ts";
 import { busyWith, mountsAfterReload } from "./reload_node.ts";
 import { Reporter } from "./reporter.ts";
 import { ServicesWatch } from "./services_watch.ts";
@@ -121,7 +122,7 @@ export class Node {
       onTrouble,
     });
     this.#idle = new IdleWatch({ config: config.failback, clock, onTrouble });
-    this.#recorder = this.#makeRecorder();
+    this.#recorder = createRecorder(options, this);
     this.#memory = this.#makeMemoryKeeper(onTrouble);
     this.peerLine = this.#makePeerLine();
     this.#runner = this.#makeRunner();
@@ -129,16 +130,14 @@ export class Node {
     this.#observer = this.#makeObserver();
     this.loop = this.#makeLoop();
     this.reporter = this.#makeReporter();
-    this.#fencing = new FenceWatch({
-      fencer: options.fencer ?? null,
-      tell: (rule, text) => this.#recorder.note(rule, text),
-    });
+    const tell = (rule: string, text: string): void => this.#recorder.note(rule, text);
+    this.#fencing = new FenceWatch({ fencer: options.fencer ?? null, tell });
     this.#copies = new CopyCare({
       config,
       clock,
       paths: options.paths ?? null,
       reporter: () => this.reporter,
-      tell: (rule, text) => this.#recorder.note(rule, text),
+      tell,
     });
   }
 
@@ -288,17 +287,6 @@ export class Node {
   leaveForRestart(): void {
     this.#leavesForRestart = true;
     this.#finish();
-  }
-
-  #makeRecorder(): Recorder {
-    const { clock, replicator } = this.#options;
-    return new Recorder({
-      clock,
-      history: this.history,
-      alerts: this.alerts,
-      stateName: () => this.loop.state.name,
-      lossReport: replicator === null ? null : () => replicator.lossReport(),
-    });
   }
 
   #makeMemoryKeeper(onTrouble: (text: string) => void): MemoryKeeper {
