@@ -291,7 +291,10 @@ function addLocalVerbs(program: Command, choose: (run: Run) => void): void {
     .addOption(configOption())
     .addOption(runDirOption())
     .addOption(unitDirOption())
-    .option("--all", "also remove the gate, and leave the services: they start without relais again")
+    .option(
+      "--all",
+      "also remove the gate, and leave the services: they start without relais again",
+    )
     .option("--json", "print what was undone as JSON")
     .action((options) =>
       choose(async () => {
