@@ -8,12 +8,15 @@ libc(); // Opened here, as it stays open: inside a test it would count as a leak
 
 const served: Previous = { state: "active", serving: true, agoMs: 9_999_999 };
 
-Deno.test("keeperOf(): services are relais' own only where a daemon of this boot served", () => {
+Deno.test("keeperOf(): services are relais' own where a daemon of this boot served or had not come to rest", () => {
   const of = (previous: Previous | null, left: boolean, open: boolean) =>
     keeperOf({ previous, left, open });
   assert.equal(of(served, true, true), "relais");
   assert.equal(of(served, true, false), "relais", "the gate was closed by an earlier clean-up");
   assert.equal(of({ ...served, state: "isolated" }, true, true), "relais");
+  for (const state of ["starting", "rejoining", "taking-over", "handing-back", "failed"] as const) {
+    assert.equal(of({ ...served, state, serving: false }, true, true), "relais", state);
+  }
   assert.equal(of({ ...served, state: "maintenance" }, true, true), "operator");
   assert.equal(of({ ...served, state: "maintenance", serving: false }, true, true), "operator");
   assert.equal(of({ ...served, state: "standby", serving: false }, true, true), "nobody");

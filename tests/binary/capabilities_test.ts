@@ -340,7 +340,8 @@ Deno.test("the clean-up needs NET_ADMIN for VIPs, SETUID and SETGID for the data
           assert.equal(await servicesRun(master), true);
         }
         // As an operator would, with everything.
-        await master.host.exec([STOP]);
+        const rest = `kill "$(cat ${OTHER}/pid)"; rm -rf ${OTHER}; exec ${STOP}`;
+        await master.host.exec(["sh", "-c", rest]);
       }
     });
   }
