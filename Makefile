@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup build deb repo check test test-unit test-netns test-packaging test-lab lab lab-down
 .PHONY: sim sim-mutants
-.PHONY: demo demo-figures bench-data fmt clean
+.PHONY: demo demo-figures bench-data bench-frozen fmt clean
 MAKEFLAGS += --no-print-directory
 
 T := packaging/toolchain
@@ -68,6 +68,10 @@ demo-figures: build ## Measure the outages, write dist/results/demo.json (root)
 
 bench-data: setup ## Measure copies of data, write dist/results/data.json (root; SECTIONS="cuts" runs some)
 	@SECTIONS="$(SECTIONS)" $(DENO) run -A tests/bench/data/main.ts
+
+bench-frozen: setup ## A virtual machine stands still: how long does it speak for its VIP when it wakes (root; TRIALS=10)
+	@$(T)/setup.sh frozen
+	@$(DENO) run -A tests/bench/frozen/main.ts
 
 fmt: setup ## Format all files
 	@$(DENO) fmt

@@ -24,6 +24,11 @@ if [[ ${1:-} == lab ]]; then
   )
 fi
 
+# `setup.sh frozen`: a virtual machine, by emulation (make bench-frozen)
+if [[ ${1:-} == frozen ]]; then
+  wanted+=(qemu-system-x86_64=qemu-system-x86 busybox=busybox-static cpio=cpio)
+fi
+
 packages_missing() {
   local entry
   for entry in "${wanted[@]}"; do

@@ -75,8 +75,10 @@ export async function cleanup(options: CleanupOptions): Promise<number> {
       failed.push(messageOf(error));
     }
   }
-  // Kept after a failure: who repeats must know whose the services are.
-  if (failed.length === 0) rmSync(`${runDir}/serving.json`, { force: true });
+  // Kept after a failure: who repeats must know whose the services are. And maintenance outlives the daemon.
+  if (options.all || (failed.length === 0 && keeper !== "operator")) {
+    rmSync(`${runDir}/serving.json`, { force: true });
+  }
   if (json) console.log(JSON.stringify({ ok: failed.length === 0, undone, failed }));
   else {
     if (undone.length + failed.length === 0) undone.push("Nothing of relais was left here");

@@ -17,11 +17,11 @@ import { SystemdDriver } from "../services/systemd.ts";
 
 /** Whose business the services of this host are. */
 export type Keeper =
-  /** A daemon of this boot served: it is gone, and so must they be. */
+  /** A daemon of this boot served, or had not come to rest: it is gone, and so must they be. */
   | "relais"
   /** It was in maintenance: an operator works here, and nothing but the VIPs is touched. */
   | "operator"
-  /** No daemon of this boot served: a PBX that relais never had, or that was started by hand. */
+  /** At rest, or no daemon of this boot came that far: what runs was started by hand. */
   | "nobody";
 
 /** What the last daemon of this boot left in the run directory. */
@@ -52,12 +52,13 @@ export function readWord(runDir: string, trouble: (text: string) => void): Word 
 
 /**
  * Who keeps the services, by what was left. Pure. Without word an open gate was opened by hand; with word
- * that can't be read it was the daemon's.
+ * that can't be read it was the daemon's. A daemon that dies again and again was last "rejoining", on its
+ * way to rest: the services of the one that served before it still run.
  */
 export function keeperOf({ left, previous, open }: Word): Keeper {
   if (previous === null) return left && open ? "relais" : "nobody";
   if (previous.state === "maintenance") return "operator";
-  return previous.serving ? "relais" : "nobody";
+  return previous.state === "standby" ? "nobody" : "relais";
 }
 
 /**

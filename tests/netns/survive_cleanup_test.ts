@@ -58,11 +58,16 @@ Deno.test("relais cleanup is careful", async (t) => {
     assert.equal(await servicesRun(master), true);
     assert.ok(master.host.exists(FLAG));
     assert.deepEqual(await heldVips(cluster, master), []);
+    // Whoever mends the daemon finds it in maintenance, as it was.
+    master.start();
+    await master.untilState("maintenance", DEADLINE_MS);
+    assert.equal(await servicesRun(master), true);
+    await master.stop("kill");
   });
 
   await t.step("a PBX that was started by hand is not stopped", async () => {
-    // The word of the last daemon went with the clean-up above.
-    assert.equal(master.host.exists(WORD), false);
+    // As after a boot: no daemon left word.
+    await master.host.exec(["rm", WORD]);
     assert.ok(master.host.exists(FLAG));
     assert.equal((await clean()).code, 0);
     assert.equal(await servicesRun(master), true);
@@ -79,6 +84,21 @@ Deno.test("relais cleanup is careful", async (t) => {
     assert.equal(await servicesRun(master), false);
     assert.equal(master.host.exists(WORD), false);
   });
+
+  await t.step(
+    "a daemon that died on its way to rest: the services of the one before it go",
+    async () => {
+      await serving(cluster);
+      await master.stop("kill");
+      const word = JSON.parse(await master.host.readFile(WORD));
+      const later = { ...word, state: "rejoining", serving: false };
+      await master.host.writeFile(WORD, JSON.stringify(later));
+      const { code, stdout, stderr } = await clean();
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /^services stopped$/m);
+      assert.equal(await servicesRun(master), false);
+    },
+  );
 
   await t.step("a node at rest has nothing that goes", async () => {
     // What runs on it was started by hand, behind a gate that the daemon keeps closed.
