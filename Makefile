@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup build deb repo check test test-unit test-netns test-packaging test-lab lab lab-down
-.PHONY: sim sim-mutants
+.PHONY: sim sim-mutants soak lab-faults
 .PHONY: demo demo-figures bench-data bench-frozen fmt clean
 MAKEFLAGS += --no-print-directory
 
@@ -72,6 +72,13 @@ bench-data: setup ## Measure copies of data, write dist/results/data.json (root;
 bench-frozen: setup ## A virtual machine stands still: how long does it speak for its VIP when it wakes (root; TRIALS=10)
 	@$(T)/setup.sh frozen
 	@$(DENO) run -A tests/bench/frozen/main.ts
+
+soak: build ## An hour at preset fast, a takeover each 20 s, memory and descriptors flat (root; MINUTES=60 EVERY=20)
+	@MINUTES="$(or $(MINUTES),60)" EVERY="$(or $(EVERY),20)" $(DENO) run -A tests/soak/main.ts
+
+lab-faults: repo ## Random faults in the laboratory, judged from outside (root; SEED=n MINUTES=20)
+	@$(T)/setup.sh lab
+	@SEED="$(SEED)" MINUTES="$(or $(MINUTES),20)" $(DENO) run -A tests/lab/random_faults.ts
 
 fmt: setup ## Format all files
 	@$(DENO) fmt

@@ -17,30 +17,53 @@ import { judge, type Target } from "./targets.ts";
 
 const MINUTES = number("MINUTES", 60);
 const EVERY_S = number("EVERY", 20);
+/** `PAIRS=lasting` leaves out the pair in which hosts die: half the work of the machine. */
+const PAIRS = (Deno.env.get("PAIRS") || "lasting,dying").split(",");
 const RESULT_FILE = Deno.env.get("SOAK_RESULT") ?? `${REPOSITORY}/dist/results/soak.json`;
+/** Every sample, to be judged anew. */
+const SAMPLES_FILE = RESULT_FILE.replace(/\.json$/, "_samples.json");
 
 async function main(): Promise<boolean> {
   const startedAt = new Date();
   const loads: number[] = [];
   const told = { move: 0 };
+  const seen = new Map<string, PairRecord>();
   const onMove = (record: PairRecord): void => {
     loads.push(Deno.loadavg()[0] ?? NaN);
-    if (told.move++ % 6 === 0) tell(record, startedAt);
+    if (told.move++ % 6 !== 0) return;
+    tell(record, startedAt);
+    // What was seen so far outlives an end of this process.
+    Deno.writeTextFileSync(
+      SAMPLES_FILE,
+      JSON.stringify([...seen.set(record.name, record).values()]),
+    );
   };
-  await using lasting = await SoakPair.create();
-  await using dying = await SoakPair.create();
+  await Deno.mkdir(dirname(RESULT_FILE), { recursive: true });
   const common = { minutes: MINUTES, everyS: EVERY_S, onMove };
-  const kindsBefore = await kindsOf(lasting);
-  const records = await Promise.all([
-    soak(lasting, { name: "lasting", kinds: LASTING_KINDS, offsetMs: 5_000, ...common }),
-    soak(dying, {
-      name: "dying",
-      kinds: DYING_KINDS,
-      offsetMs: 5_000 + EVERY_S * 500, // between those of the other pair
-      ...common,
-    }),
-  ]);
-  const targets = records.flatMap((record, i) => judge(record, { lasting: i === 0 }));
+  const pairs: SoakPair[] = [];
+  const records: PairRecord[] = [];
+  const kinds: Record<string, unknown> = {};
+  try {
+    for (const _ of PAIRS) pairs.push(await SoakPair.create());
+    const atFirst = await kindsOf(pairs[0]!);
+    records.push(
+      ...await Promise.all(PAIRS.map((name, i) =>
+        soak(pairs[i]!, {
+          name,
+          kinds: name === "lasting" ? LASTING_KINDS : DYING_KINDS,
+          // Between those of the other pair.
+          offsetMs: 5_000 + i * EVERY_S * 500,
+          ...common,
+        })
+      )),
+    );
+    Object.assign(kinds, { before: atFirst, after: await kindsOf(pairs[0]!) });
+  } finally {
+    for (const pair of pairs) await pair.close();
+  }
+  const targets = records.flatMap((record) =>
+    judge(record, { lasting: record.name === "lasting" })
+  );
   const result = {
     commit: (await runOk(["git", "-C", REPOSITORY, "rev-parse", "HEAD"], { deadlineMs: 10_000 }))
       .stdout.trim(),
@@ -56,9 +79,9 @@ async function main(): Promise<boolean> {
     },
     missed: targets.filter(({ ok }) => !ok).length,
     targets,
-    descriptor_kinds: { before: kindsBefore, after: await kindsOf(lasting) },
+    /** Of the first pair. */
+    descriptor_kinds: kinds,
   };
-  await Deno.mkdir(dirname(RESULT_FILE), { recursive: true });
   await Deno.writeTextFile(RESULT_FILE, JSON.stringify(result, null, 2) + "\n");
   await Deno.writeTextFile(
     RESULT_FILE.replace(/\.json$/, "_samples.json"),

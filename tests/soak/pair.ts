@@ -7,12 +7,14 @@
 
 import type { StatusDocument } from "../../src/health/types.ts";
 import { Cluster } from "../support/cluster.ts";
-import type { Observer } from "../support/observer.ts";
+import { Observer } from "../support/observer.ts";
 import { poll } from "../support/poll.ts";
 import type { RelaisHost } from "../support/relais_host.ts";
 
 /** Bound of each wait: far above what is normal. */
 export const DEADLINE_MS = 90_000;
+/** The client's only question, so that the ruler costs little: an hour beside other work. */
+const PING_EVERY_MS = 10;
 /** An answer is told late by that much at most: the last outage of a takeover is in the events then. */
 const TOLD_WITHIN_MS = 400;
 
@@ -39,7 +41,14 @@ export class SoakPair {
     });
     try {
       await cluster.start(DEADLINE_MS);
-      return new SoakPair(cluster, await cluster.observe(), await cluster.watch());
+      const client = await Observer.start(cluster.lab.client, [{
+        name: "vip",
+        kind: "icmp",
+        address: cluster.lab.vip(0),
+        interfaceName: "eth0",
+        everyMs: PING_EVERY_MS,
+      }]);
+      return new SoakPair(cluster, client, await cluster.watch());
     } catch (error) {
       await cluster.close();
       throw error;

@@ -44,8 +44,8 @@ cmd_boot() {
 cmd_off() {
   known "$1"; need_on "$1"
   ( in_host "$1" systemctl poweroff ) >/dev/null 2>&1 || true
-  # Whoever serves brings its data to rest and tries to reach the other one first: that has deadlines of minutes.
-  wait_off "$1" 240 || die "Cannot see $1 off within 240 s: lab log $1"
+  # Seconds, on an idle machine. Longer than 90 s: then systemd had to kill something.
+  wait_off "$1" 120 || die "Cannot see $1 off within 120 s: lab log $1"
 }
 
 cmd_reboot() {
