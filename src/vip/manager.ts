@@ -264,7 +264,7 @@ export class VipManager {
     this.#wanted = false;
     this.#running?.abort(aborted("they are being dropped"));
     return this.#serial(async (signal) => {
-      this.#note(await this.#batch([], { patient: true, signal }));
+      this.#note(await this.#batch([], { signal }));
       const before = this.#planDrop();
       await this.#removeAll();
       return before.operations.map((op) => {
