@@ -29,7 +29,7 @@ deb: build ## Pack dist/relais_VERSION_ARCH.deb (ARCH=amd64|arm64)
 repo: deb ## Make dist/repo, a signed apt repository of it (RELAIS_REPO_KEY=FILE)
 	@$(T)/repo.sh
 
-check: setup ## Format, lint (with the purity gate), types
+check: setup ## Format, lint (with the purity gate), shell scripts, types
 	@$(T)/check.sh
 
 test: ## Everything: setup, build, check, unit, scenarios, namespaces, package, laboratory (root)

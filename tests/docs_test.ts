@@ -49,3 +49,21 @@ Deno.test("docs/README.md names every page of docs", () => {
     .filter((page) => !index.includes(`](${page.slice("docs/".length)})`));
   assert.deepEqual(missing, []);
 });
+
+/** What the sections of a README have in common in every language, one for each heading. */
+function outline(name: string): unknown[] {
+  const text = Deno.readTextFileSync(join(ROOT, name))
+    // The figures stand in one of them only.
+    .replace(/<!-- FIGURES[^]*?<!-- \/FIGURES -->/, "");
+  return text.split(/^(?=#+ )/m).map((section) => ({
+    level: /^#+/.exec(section)?.[0],
+    points: section.match(/^- /gm)?.length ?? 0,
+    rows: section.match(/^\|/gm)?.length ?? 0,
+    blocks: [...section.matchAll(/^```(\w*)\n/gm)].map(([, language]) => language),
+    links: [...section.matchAll(/\]\((?!README)([^)]+)\)/g)].map(([, target]) => target).sort(),
+  }));
+}
+
+Deno.test("README.fr.md is in step with README.md, section by section", () => {
+  assert.deepEqual(outline("README.fr.md"), outline("README.md"));
+});

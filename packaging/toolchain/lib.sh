@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 
 toolchain="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+# shellcheck disable=SC2034  # for those who source this
 root="$(cd "$toolchain/../.." && pwd)"
 
 say() { printf '\033[1m%s\033[0m\n' "$*" | strip_colour >&2; }

@@ -27,7 +27,8 @@ sign_key() {
     [[ -r $key ]] || die "Cannot sign with RELAIS_REPO_KEY=$key as there is no such file"
   elif [[ ! -s $key ]]; then
     say "Making a key for the repository: dist/repo-key (for tests; a real one goes into RELAIS_REPO_KEY)"
-    mkdir -p -m 700 dist/repo-key
+    mkdir -p dist/repo-key
+    chmod 700 dist/repo-key
     # Ed25519: the same content gives the same signature.
     gpg --batch --quiet --passphrase '' --quick-gen-key 'relais test repository' ed25519 sign never
     gpg --batch --quiet --armor --export-secret-keys >"$key"

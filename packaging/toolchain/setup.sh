@@ -7,7 +7,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # program (or file) to look for = Debian package that brings it
 wanted=(
-  ip=iproute2 nft=nftables rsync=rsync ssh=openssh-client sshd=openssh-server ping=iputils-ping
+  shellcheck=shellcheck ip=iproute2 nft=nftables rsync=rsync ssh=openssh-client sshd=openssh-server ping=iputils-ping
   zstd=zstd conntrack=conntrack sqlite3=sqlite3 tcpdump=tcpdump unshare=util-linux
   runuser=util-linux git=git faketime=faketime etcd=etcd-server etcdctl=etcd-client
 )

@@ -4,7 +4,7 @@
 # otherwise counts as one failed. Exit status 0 only if nothing failed.
 set -uo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-cd "$root"
+cd "$root" || exit
 
 results=dist/results
 passed=0 failed=0 ignored=0

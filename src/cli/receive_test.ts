@@ -69,6 +69,9 @@ class Receive {
 /** A slave at rest: configuration, state, and a control socket with a daemon behind it. */
 class Slave {
   readonly begun: string[] = [];
+  /** The epochs that it was asked about; of a set that goes on it is asked again each two seconds. */
+  readonly asked = new Set<number>();
+  #streams = 0;
   readonly ends: ReceivedResult[] = [];
   /** Null: the daemon permits all. */
   refusal: string | null = null;
@@ -86,8 +89,9 @@ class Slave {
       returning: () => Promise.reject(new Error("not in this test")),
       fence: ({ action }) =>
         Promise.resolve({ ok: action !== "off", text: action, power: "unknown" as const }),
-      receiveBegin: ({ set }) => {
+      receiveBegin: ({ set, epoch }) => {
         this.begun.push(set);
+        this.asked.add(epoch);
         return this.refusal === null ? yes : { ok: false, text: this.refusal };
       },
       receiveEnd: (result) => {
@@ -141,7 +145,9 @@ class Slave {
     const sink = new WritableStream<Uint8Array>({
       write: (part) => void parts.push(part.slice()),
     });
-    const facts = { epoch: 1, origin: "master", snapshotWallMs: 1_700_000_000_000 } as const;
+    this.#streams += 1; // Each stream has an epoch of its own, by which it is known.
+    const epoch = this.#streams;
+    const facts = { epoch, origin: "master", snapshotWallMs: 1_700_000_000_000 } as const;
     const header = { version: 1, set, ...facts, fingerprint, detail: {} } as const;
     await writeSetStream(sink, header, new Blob([payload]).stream(), { clock: systemClock });
     return new Uint8Array(await new Blob(parts).arrayBuffer());
@@ -230,7 +236,7 @@ Deno.test("relais receive refuses a second copy of a set until the first has end
   assert.equal(second.code, 77, second.stderr);
   assert.match(second.stdout, /"kind":"refused".*another copy of it is being received here/);
   assert.match(second.stderr, /^relais receive: Cannot take in the astdb as another copy/m);
-  assert.deepEqual(slave.begun, ["astdb"], "the daemon was not even asked");
+  assert.equal(slave.asked.size, 1, "the daemon was not even asked");
   const other = await putFiles(slave);
   assert.equal(other.code, 0, other.stderr);
 
@@ -248,7 +254,7 @@ Deno.test("relais receive refuses while an rsync goes on that a killed one has l
   const options = "--server -vlHogDtpAXre.iLsfxCIvu --numeric-ids --timeout=60";
   const words = `${rsyncVerb(facts)} ${options} . ${folder}/sounds/`;
   const first = slave.receive(words);
-  await slave.until("rsync runs", () => slave.begun.length === 1 && first.hasChild);
+  await slave.until("rsync runs", () => slave.begun.length > 0 && first.hasChild);
   assert.match((await putFiles(slave)).stderr, /the files as another copy of it is being received/);
   const second = slave.receive(words);
   assert.equal((await second.ended()).code, 77);

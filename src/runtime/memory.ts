@@ -65,6 +65,8 @@ export class Memory {
   readonly #statePath: string;
   readonly #servingPath: string;
   readonly #onTrouble: (message: string) => void;
+  /** What the state file holds; undefined: not read yet. */
+  #persisted: Persisted | null | undefined;
 
   constructor(options: {
     readonly stateDir: string;
@@ -78,15 +80,20 @@ export class Memory {
     this.#onTrouble = options.onTrouble;
   }
 
-  /** What was persisted; null on the first start or when the file is damaged (which is reported). */
+  /**
+   * What was persisted; null on the first start or when the file is damaged (which is reported). Read once:
+   * only this process writes it.
+   */
   load(): Persisted | null {
-    return this.#read(this.#statePath, Persisted);
+    if (this.#persisted === undefined) this.#persisted = this.#read(this.#statePath, Persisted);
+    return this.#persisted;
   }
 
   /** Persists what must survive a reboot. @throws when the disk refuses */
   save({ epoch, failbackHeld, role, witnesses }: Omit<Persisted, "version">): void {
-    const value = { version: 1, epoch, role, failbackHeld, witnesses };
+    const value = { version: 1, epoch, role, failbackHeld, witnesses } as const;
     this.#write(this.#statePath, value, { sync: true });
+    this.#persisted = { ...value, witnesses: [...witnesses] };
   }
 
   /** Leaves word for the next daemon of this boot. */

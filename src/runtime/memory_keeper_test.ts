@@ -21,12 +21,13 @@ interface Place {
 function make(directory: TempDirectory): Place {
   const clock = new ManualClock();
   const troubles: string[] = [];
-  const memory = new Memory({
+  const places = {
     stateDir: directory.path,
     runDir: directory.path,
     boot: { id: "boot-1", uptimeMs: () => clock.nowMs() },
-    onTrouble: (text) => troubles.push(text),
-  });
+    onTrouble: (text: string) => troubles.push(text),
+  };
+  const memory = new Memory(places);
   let state = stateCase({ name: "starting", epoch: 4 });
   const keeper = new MemoryKeeper({
     memory,
@@ -47,7 +48,8 @@ function make(directory: TempDirectory): Place {
     keeper,
     be,
     next: () => memory.previous(),
-    persisted: () => memory.load(),
+    // Of the file, not of what the process knows.
+    persisted: () => new Memory(places).load(),
   };
 }
 

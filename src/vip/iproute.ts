@@ -10,8 +10,14 @@ import { canonicalIp } from "../os/ip_bytes.ts";
 import { run } from "../os/process.ts";
 import { ROUTE_PROTOCOL } from "./mark.ts";
 
-/** How long one run of `ip` may take, in milliseconds. Usual: 2 to 5. */
+/** How long one run of `ip` that changes something may take, in milliseconds. Usual: 2 to 5. */
 const IP_DEADLINE_MS = 1000;
+
+/**
+ * How long a run that only reads may take where nothing has to wait for it: a host that is very busy is not
+ * blind because of a second. Five: as often as the kernel is read at all.
+ */
+const PATIENT_DEADLINE_MS = 5000;
 
 /** What iproute2 prints for a lifetime without end. */
 const FOREVER = 4294967295;
@@ -139,7 +145,7 @@ export class IpRoute {
    * them, or before them with `readFirst`, in one process.
    *
    * @throws {ToolMissingError} when `ip` is not installed
-   * @throws {ToolTimeoutError} after {@linkcode IP_DEADLINE_MS}
+   * @throws {ToolTimeoutError} after {@linkcode IP_DEADLINE_MS}, or {@linkcode PATIENT_DEADLINE_MS}
    * @throws {DOMException} `AbortError`; some lines may have been executed
    * @throws {Error} when what `ip` printed can't be understood
    */
@@ -147,6 +153,8 @@ export class IpRoute {
     readonly readFirst?: boolean;
     /** Destinations (canonical) whose other routes are wanted too. */
     readonly destinations?: readonly string[];
+    /** Nothing is changed, and nothing waits for the answer that must not wait. */
+    readonly patient?: boolean;
     readonly signal?: AbortSignal;
   } = {}): Promise<BatchResult> {
     const destinations = [...new Set(options.destinations)];
@@ -158,7 +166,7 @@ export class IpRoute {
     const all = options.readFirst ? [...reads, ...lines] : [...lines, ...reads];
     const result = await run([...this.#command, "-N", "-json", "-force", "-batch", "-"], {
       stdin: all.join("\n") + "\n",
-      deadlineMs: IP_DEADLINE_MS,
+      deadlineMs: options.patient === true ? PATIENT_DEADLINE_MS : IP_DEADLINE_MS,
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
     if (result.droppedBytes > 0) throw new Error("Cannot read the routes as there are too many");
@@ -183,7 +191,7 @@ export class IpRoute {
 export async function readInterfaces(command?: readonly string[]): Promise<
   readonly InterfaceInfo[]
 > {
-  return (await new IpRoute(command).batch([])).interfaces;
+  return (await new IpRoute(command).batch([], { patient: true })).interfaces;
 }
 
 /** Parses the arrays that `ip -json -batch` printed: addresses, our routes, routes per destination. */

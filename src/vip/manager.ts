@@ -84,6 +84,8 @@ export class VipManager {
   #generation = 0;
   #tail: Promise<unknown> = Promise.resolve();
   #running: AbortController | null = null;
+  /** What runs is a {@linkcode refresh}: it gives way, as it changes nothing. */
+  #reading = false;
 
   /** @throws {Error} when a route names a routing table that this host does not know */
   constructor(options: VipManagerOptions) {
@@ -131,20 +133,34 @@ export class VipManager {
   }
 
   /**
-   * Reads the kernel. Renews nothing.
+   * Reads the kernel. Renews nothing. It has longer than what changes something, so that a busy host is
+   * not called ill; therefore it gives way: a mount or a renewal breaks it off and it begins again behind
+   * them, a drop ends it.
    *
    * @throws what {@linkcode IpRoute.batch} throws
    */
-  refresh(): Promise<readonly InterfaceInfo[]> {
-    return this.#serial(async (signal) => {
-      try {
-        return this.#note(await this.#batch([], { signal })).interfaces;
-      } catch (error) {
-        // A drop goes first; it reads the kernel, too.
-        if (signal.aborted && this.#observed !== null) return this.#observed.interfaces;
-        throw error;
-      }
-    });
+  async refresh(): Promise<readonly InterfaceInfo[]> {
+    for (;;) {
+      const seen = await this.#serial(async (signal) => {
+        this.#reading = true;
+        try {
+          return this.#note(await this.#batch([], { patient: true, signal })).interfaces;
+        } catch (error) {
+          if (error === GIVES_WAY) return null;
+          // A drop goes first; it reads the kernel, too.
+          if (signal.aborted && this.#observed !== null) return this.#observed.interfaces;
+          throw error;
+        } finally {
+          this.#reading = false;
+        }
+      });
+      if (seen !== null) return seen;
+    }
+  }
+
+  /** Nothing that holds the VIPs waits for a reading, which may hang. */
+  #makeWay(): void {
+    if (this.#reading) this.#running?.abort(GIVES_WAY);
   }
 
   /**
@@ -157,6 +173,7 @@ export class VipManager {
    */
   mount(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     const generation = this.#generation;
+    this.#makeWay();
     return this.#serial(async (running) => {
       if (generation !== this.#generation) throw aborted("they were dropped meanwhile");
       const signal = options.signal === undefined
@@ -197,6 +214,7 @@ export class VipManager {
    */
   renew(): Promise<readonly Repair[]> {
     const generation = this.#generation;
+    if (this.#wanted) this.#makeWay();
     return this.#serial(async (signal) => {
       const current = (): boolean => this.#wanted && generation === this.#generation;
       try {
@@ -216,7 +234,7 @@ export class VipManager {
    */
   adopt(): Promise<{ readonly held: readonly string[] }> {
     return this.#serial(async (signal) => {
-      this.#note(await this.#batch([], { signal }));
+      this.#note(await this.#batch([], { patient: true, signal }));
       if (this.#held.size > 0) {
         const startedAt = this.#clock.nowMs();
         const lines = renewalLines(this.#plan(), this.#lifetimeS);
@@ -272,7 +290,7 @@ export class VipManager {
     // Unless all of it is known to have gone well or badly, nobody must complete it later.
     this.#wanted = false;
     this.#undone = [];
-    if (this.#observed === null) this.#note(await this.#batch([], { signal }));
+    if (this.#observed === null) this.#note(await this.#batch([], { patient: true, signal }));
     let todo = this.#plan();
     for (let round = 0; round < 2; round++) {
       const startedAt = this.#clock.nowMs();
@@ -290,15 +308,16 @@ export class VipManager {
 
   /**
    * The quick form of {@linkcode renew}: extends the lifetimes at once, without starting a program. It
-   * does so only when everything is as it was last read and nothing else is in progress; IPv6, whose
-   * routes have lifetimes too, is left to `renew`.
+   * does so only when everything is as it was last read and nothing but a reading is in progress; IPv6,
+   * whose routes have lifetimes too, is left to `renew`.
    *
    * @returns false: nothing was promised, call `renew`
    */
   extend(): boolean {
     const startedAt = this.#clock.nowMs();
     const overdueMs = this.#lifetimeS * 1000 - LIFETIME_SLACK_MS;
-    if (!this.#wanted || this.#running !== null || startedAt - this.#renewedAt >= overdueMs) {
+    const isBusy = this.#running !== null && !this.#reading;
+    if (!this.#wanted || isBusy || startedAt - this.#renewedAt >= overdueMs) {
       return false;
     }
     const interfaces = this.#observed?.interfaces ?? [];
@@ -407,7 +426,11 @@ export class VipManager {
 
   #batch(
     lines: readonly string[],
-    options: { readonly readFirst?: boolean; readonly signal?: AbortSignal },
+    options: {
+      readonly readFirst?: boolean;
+      readonly patient?: boolean;
+      readonly signal?: AbortSignal;
+    },
   ): Promise<BatchResult> {
     return this.#ip.batch(lines, { ...options, destinations: this.#destinations });
   }
@@ -462,6 +485,9 @@ export class VipManager {
     return result;
   }
 }
+
+/** Why a reading was broken off. */
+const GIVES_WAY = new DOMException("A reading gives way to a change", "AbortError");
 
 /** Before the first reading. */
 const NOTHING: Observed = { interfaces: [], routes: [] };

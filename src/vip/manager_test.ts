@@ -7,6 +7,7 @@ import { ToolMissingError, ToolTimeoutError } from "../os/process.ts";
 import { DropError, MountError, VipLapsedError, VipManager } from "./manager.ts";
 import type { VipManagerOptions } from "./manager.ts";
 import { Netns, until } from "./netns_testing.ts";
+import { TempDirectory } from "../../tests/support/temp_directory.ts";
 
 const DEFAULT_ROUTE: RouteConfig = {
   to: "default",
@@ -515,6 +516,50 @@ Deno.test("VipManager gives up on an ip that hangs", async () => {
   await assert.rejects(vips.refresh(), ToolTimeoutError);
   await assert.rejects(vips.mount(), ToolTimeoutError);
   await assert.rejects(vips.drop(), DropError);
+});
+
+/** An `ip` that does this first as long as the file is there. */
+function slowIp(netns: Netns, file: string, first: string): readonly string[] {
+  return ["sh", "-c", `if test -e "$0"; then ${first}; fi; exec "$@"`, file, ...netns.ipCommand];
+}
+
+Deno.test("VipManager reads the kernel although ip takes two seconds, also to adopt", async () => {
+  await using netns = await Netns.create();
+  using directory = new TempDirectory();
+  const file = `${directory.path}/slow`;
+  const vips = managerIn(netns, { ipCommand: slowIp(netns, file, "sleep 2") });
+  Deno.writeTextFileSync(file, "");
+  assert.ok((await vips.refresh()).some(({ name }) => name === "eth0"));
+  assert.deepEqual(await vips.adopt(), { held: [] });
+});
+
+/** Says so, and is one process that a kill ends. */
+const HANGS = 'touch "$0.hangs"; exec sleep 600';
+
+Deno.test("VipManager: a reading that hangs holds up no mount, no renewal and no drop", async () => {
+  await using netns = await Netns.create();
+  using directory = new TempDirectory();
+  const file = `${directory.path}/slow`;
+  const vips = managerIn(netns, { ipCommand: slowIp(netns, file, HANGS) });
+  await vips.refresh();
+  const hang = async (): Promise<{ readonly reading: Promise<unknown> }> => {
+    Deno.writeTextFileSync(file, "");
+    const reading = vips.refresh();
+    await until("the hanging ip", () => [...Deno.readDirSync(directory.path)].length === 2);
+    for (const name of [file, `${file}.hangs`]) Deno.removeSync(name);
+    return { reading };
+  };
+  let hung = await hang();
+  await vips.mount();
+  assert.deepEqual([...vips.held].sort(), ["10.0.0.1", "fd00::1"]);
+  await hung.reading; // Begun again behind the mount, and not hanging any more.
+  hung = await hang();
+  await vips.renew().catch((error: unknown) => assert.ok(error instanceof VipLapsedError));
+  await hung.reading;
+  hung = await hang();
+  await vips.drop();
+  assert.deepEqual(await addressesIn(netns), OWN);
+  await hung.reading;
 });
 
 Deno.test("VipManager.release() leaves all mounted to the manager of another configuration, which mounts and drops the difference", async () => {

@@ -14,7 +14,7 @@ import type { SetDetail } from "../../src/replication/set_header.ts";
 import type { DatabaseConfig } from "../../src/config/types.ts";
 import { databaseConfig } from "./database_config.ts";
 import { sourceSeams } from "./database_seams.ts";
-import { TestCluster } from "./postgres.ts";
+import { startBoth, type TestCluster } from "./postgres.ts";
 import { createXivoDatabase, XIVO_LOCAL_TABLES } from "./xivo_database.ts";
 
 /** `hot_tables` of both hosts. */
@@ -84,20 +84,22 @@ export async function databasePair(
     const { settings = {}, slaveDirectory } = options;
     const bin = (path?: string): { readonly bin?: string } =>
       path === undefined ? {} : { bin: path };
-    const first = stack.use(await TestCluster.start({ settings, ...bin(options.masterBin) }));
-    const second = stack.use(
-      await TestCluster.start({
-        settings,
-        ...bin(options.slaveBin),
-        ...(slaveDirectory === undefined ? {} : { directory: slaveDirectory }),
-      }),
-    );
-    // Below a cluster's directory, so that its keeper removes them whatever happens to this process.
-    const [directory, cache] = [`${first.directory}/spool`, `${first.directory}/deno`];
-    await Promise.all([Deno.mkdir(directory), Deno.mkdir(cache)]);
-    const seams = await sourceSeams(cache);
-    const master = await host(first, seams, { rows: options.rows });
-    const slave = await host(second, seams, { rows: 100, users: 60, address: "192.0.2.2" });
+    const [first, second] = await startBoth(stack, {
+      settings,
+      ...bin(options.masterBin),
+    }, {
+      settings,
+      ...bin(options.slaveBin),
+      ...(slaveDirectory === undefined ? {} : { directory: slaveDirectory }),
+    });
+    // Below a cluster's directory, so that its keeper removes it whatever happens to this process.
+    const directory = `${first.directory}/spool`;
+    await Deno.mkdir(directory);
+    const seams = await sourceSeams();
+    const [master, slave] = await Promise.all([
+      host(first, seams, { rows: options.rows }),
+      host(second, seams, { rows: 100, users: 60, address: "192.0.2.2" }),
+    ]);
     const copy = async (): Promise<SetDetail> => {
       const file = `${directory}/spool`;
       const dump = await master.source().dump(dumpOptions());

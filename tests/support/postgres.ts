@@ -10,6 +10,7 @@ import { readdir, stat } from "node:fs/promises";
 import { runOk } from "../../src/os/process.ts";
 import { lookupUser } from "../../src/os/user.ts";
 import type { ProcessUser } from "../../src/os/user.ts";
+import { fromTestCache, intoTestCache } from "./test_cache.ts";
 
 const BINARIES = "/usr/lib/postgresql";
 const PORT = 5432;
@@ -90,16 +91,26 @@ export class TestCluster implements AsyncDisposable {
       await Deno.mkdir(directory, { recursive: true });
       await Deno.chmod(directory, 0o755);
       if ("uid" in user) await Deno.chown(directory, user.uid, user.gid);
-      await cluster.#as([
-        ...[`${bin}/initdb`, "-D", cluster.dataDirectory, "-A", "peer", "-E", "UTF8"],
-        ...["--locale=C.UTF-8", "--no-sync"],
-      ]);
+      await cluster.#makeData();
       await cluster.boot();
       return cluster;
     } catch (error) {
       await cluster.remove();
       throw error;
     }
+  }
+
+  /** What initdb makes is always the same, down to the cluster's number: it is copied from one of before. */
+  async #makeData(): Promise<void> {
+    const version = await this.#as([`${this.#bin}/postgres`, "--version"]);
+    const name = `initdb-${this.osUser}-${version.replaceAll(/[^\w.]+/g, "-")}`;
+    const kept = await fromTestCache(name);
+    if (kept !== null) return await copyTree(kept, this.dataDirectory);
+    await this.#as([
+      ...[`${this.#bin}/initdb`, "-D", this.dataDirectory, "-A", "peer", "-E", "UTF8"],
+      ...["--locale=C.UTF-8", "--no-sync"],
+    ]);
+    await intoTestCache(name, (part) => copyTree(this.dataDirectory, part));
   }
 
   /** What initdb made. */
@@ -212,6 +223,26 @@ export class TestCluster implements AsyncDisposable {
     if (!output.success) throw new Error(`${argv.join(" ")}: ${decoder.decode(output.stderr)}`);
     return decoder.decode(output.stdout).trim();
   }
+}
+
+/** Starts two clusters at the same time; `stack` removes them, also when only one starts. */
+export async function startBoth(
+  stack: AsyncDisposableStack,
+  first: TestClusterOptions,
+  second: TestClusterOptions,
+): Promise<readonly [TestCluster, TestCluster]> {
+  const starts = [first, second].map((options) => TestCluster.start(options));
+  const ends = await Promise.allSettled(starts);
+  for (const end of ends) if (end.status === "fulfilled") stack.use(end.value);
+  const [one, other] = await Promise.all(starts);
+  return [one!, other!];
+}
+
+/** With owners and times. */
+async function copyTree(from: string, to: string): Promise<void> {
+  await runOk(["cp", "-a", "--no-target-directory", "--", from, to], {
+    deadlineMs: START_DEADLINE_MS,
+  });
 }
 
 /** Process ids of the direct children of a process, whichever of its threads started them. */

@@ -15,7 +15,7 @@ import { Pair } from "../../src/replication/peer_fixture.ts";
 import { Replicator } from "../../src/replication/replicator.ts";
 import { databaseConfig } from "./database_config.ts";
 import { sourceSeams } from "./database_seams.ts";
-import { TestCluster } from "./postgres.ts";
+import { startBoth, type TestCluster } from "./postgres.ts";
 import { createXivoDatabase, XIVO_LOCAL_TABLES } from "./xivo_database.ts";
 
 /** The streamed database. */
@@ -58,17 +58,16 @@ export async function streamPair(options: {
     // PostgreSQL's own pause between two attempts is 5 s.
     const both = { wal_retrieve_retry_interval: "500ms", ...options.settings };
     const settings = { wal_level: "logical", ...both };
-    const master = stack.use(await TestCluster.start({ settings }));
-    const slave = stack.use(await TestCluster.start({ settings: both }));
-    const cache = `${master.directory}/deno`;
-    await Deno.mkdir(cache);
-    const seams = await sourceSeams(cache);
-    await createXivoDatabase((name, script) => master.psql(name, script), { rows: options.rows });
-    await createXivoDatabase((name, script) => slave.psql(name, script), {
-      rows: 20,
-      users: 60,
-      address: "192.0.2.2",
-    });
+    const [master, slave] = await startBoth(stack, { settings }, { settings: both });
+    const seams = await sourceSeams();
+    await Promise.all([
+      createXivoDatabase((name, script) => master.psql(name, script), { rows: options.rows }),
+      createXivoDatabase((name, script) => slave.psql(name, script), {
+        rows: 20,
+        users: 60,
+        address: "192.0.2.2",
+      }),
+    ]);
     const [toSlave, toMaster] = [await Pair.make("master"), await Pair.make("slave")];
     stack.defer(() => toSlave.end());
     stack.defer(() => toMaster.end());

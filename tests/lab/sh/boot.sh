@@ -84,7 +84,7 @@ cmd___init() {
     [ ! -e "$r/proc/$f" ] || mount --bind "$r/dev/null" "$r/proc/$f"
   done
   hostname "$h"
-  cd "$r"
+  cd "$r" || exit
   pivot_root . mnt
   cd /
   if [ "$h" = phone ]; then
