@@ -45,7 +45,7 @@ sim-mutants: setup ## Only the mutants: each broken rule must be caught
 	@$(DENO) run -A --no-check --frozen tests/sim/hunt.ts
 
 faults: build ## The real binary under random faults, bounds measured from outside (SEED=1 MINUTES=20, root)
-	@$(DENO) run -A --no-check --frozen tests/faults/main.ts --seed "$(SEED)" --minutes "$(MINUTES)" --kinds "$(KINDS)"
+	@$(DENO) run -A --no-check --frozen tests/faults/main.ts --seed "$(SEED)" --minutes "$(MINUTES)" --kinds "$(KINDS)" --preset "$(PRESET)"
 
 test-packaging: build ## Units, the package, its repository, as apt and systemd see them
 	@$(T)/test.sh packaging

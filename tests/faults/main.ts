@@ -43,11 +43,16 @@ async function main(): Promise<number> {
     console.error(`Cannot do ${unknown.join(", ")}: the kinds are ${REAL_KINDS.join(", ")}`);
     return 2;
   }
+  const preset = (values.preset || undefined) as Schedule["preset"] | undefined;
+  if (preset !== undefined && preset !== "fast" && preset !== "balanced") {
+    console.error(`Cannot use the preset ${preset}: fast or balanced`);
+    return 2;
+  }
   const schedule = drawSchedule({
     seed,
     minutes,
     ...(kinds === undefined ? {} : { kinds }),
-    ...(values.preset === undefined ? {} : { preset: values.preset as Schedule["preset"] }),
+    ...(preset === undefined ? {} : { preset }),
   });
   if (values.list === true) {
     for (const fault of schedule.faults) console.log(describeFault(fault));
