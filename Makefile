@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup build deb repo check test test-unit test-netns test-packaging test-lab lab lab-down
-.PHONY: sim sim-mutants soak lab-faults
+.PHONY: sim sim-mutants faults soak lab-faults
 .PHONY: demo demo-figures bench-data bench-frozen fmt clean
 MAKEFLAGS += --no-print-directory
 
@@ -33,7 +33,7 @@ check: setup ## Format, lint (with the purity gate), shell scripts, types
 	@$(T)/check.sh
 
 test: ## Everything: setup, build, check, unit, scenarios, namespaces, package, laboratory (root)
-	@$(T)/test.sh build check unit sim netns packaging lab
+	@$(T)/test.sh build check unit sim netns faults packaging lab
 
 test-unit: setup ## Unit tests, scenarios, architecture
 	@$(T)/test.sh unit
@@ -43,6 +43,9 @@ sim: setup ## Two simulated nodes, every fault, and mutants of the rules (SEEDS=
 
 sim-mutants: setup ## Only the mutants: each broken rule must be caught
 	@$(DENO) run -A --no-check --frozen tests/sim/hunt.ts
+
+faults: build ## The real binary under random faults, bounds measured from outside (SEED=1 MINUTES=20, root)
+	@$(DENO) run -A --no-check --frozen tests/faults/main.ts --seed "$(SEED)" --minutes "$(MINUTES)" --kinds "$(KINDS)" --preset "$(PRESET)"
 
 test-packaging: build ## Units, the package, its repository, as apt and systemd see them
 	@$(T)/test.sh packaging

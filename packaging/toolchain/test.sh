@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs the stages named as arguments (build check unit sim netns packaging lab), each to its end, and sums up.
+# Runs the stages named as arguments (build check unit sim netns faults packaging lab), each to its end, and sums up.
 # The last line is "N passed, N failed": tests as `deno test` counted them, and a stage that broke
 # otherwise counts as one failed. Exit status 0 only if nothing failed.
 set -uo pipefail
@@ -69,6 +69,16 @@ stage_netns() {
     return
   fi
   run_tests netns 3600 tests/netns tests/binary
+}
+# Random faults done to the real binary for three minutes, always the same ones; `make faults` draws others.
+stage_faults() {
+  if [[ $(id -u) != 0 || ! -x dist/relais ]]; then
+    run_stage faults complain "Cannot do faults without root and dist/relais: sudo make test"
+    return
+  fi
+  mkdir -p "$results"
+  run_stage faults timeout --kill-after=30 1200 \
+    "$toolchain/deno" run -A --no-check --frozen tests/faults/main.ts --seed 5 --minutes 3 </dev/null
 }
 # Builds the package and its repository, then looks at them as dpkg, apt and systemd do.
 stage_packaging() {

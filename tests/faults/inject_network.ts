@@ -59,14 +59,14 @@ export const NETWORK_FAULTS = {
     await set(lab.mac(world.nameOf(host)));
     return async () => void await set(lab.mac(world.nameOf(twin)));
   },
-  "flood": async ({ world, fault, host, note }) => {
+  "flood": ({ world, fault, host, note }) => {
     const { lab } = world;
     const perSecond = Math.round(between(fault.dice[0], 500, 4_000));
     const what = fault.dice[1] < 0.5 ? "echo" : "udp";
     note(`${perSecond} ${what} a second`);
     const address = lab.address(world.nameOf(host));
     const flooding = startAttack(lab.stranger, ["packets", address, `${perSecond}`, what]);
-    return () => endPiped(flooding);
+    return Promise.resolve(() => endPiped(flooding));
   },
   "http-garbage": (scene) => badHttp(scene, "garbage"),
   "http-silent": (scene) => badHttp(scene, "silent"),

@@ -4,9 +4,10 @@
  * @module
  */
 
+import { messageOf } from "../../src/os/errors.ts";
 import { PBX_PID_FILE } from "../support/pbx.ts";
 import { signalPid } from "../support/process_table.ts";
-import { RELAIS, type RelaisHost } from "../support/relais_host.ts";
+import type { RelaisHost } from "../support/relais_host.ts";
 import { between, type Injection, pause, type Scene, type Undo } from "./injection.ts";
 import { stepHasWork } from "../../src/runtime/steps.ts";
 import { Killer } from "./killer.ts";
@@ -139,11 +140,13 @@ async function attach({ world, fault }: Scene, victim: RelaisHost): Promise<Kill
   return await Killer.attach(pid, { goal, number: before.length, systemCalls });
 }
 
-async function killed({ note, fault }: Scene, killer: Killer | null): Promise<void> {
+async function killed({ note, fault }: Scene, killer: Killer | null): Promise<boolean> {
   const result = await killer?.result(KILL_DEADLINE_MS);
   const last = result?.lines.at(-1) ?? "nothing";
   const where = `${fault.kill?.goal}/${fault.kill?.number} ${fault.kill?.step}`;
-  note(result?.killed === true ? `killed in ${where}, after ${last}` : `not reached: ${where}`);
+  const hit = result?.killed === true;
+  note(hit ? `killed in ${where}, after ${last}` : `not reached: ${where}`);
+  return hit;
 }
 
 async function moveAndKill(
@@ -151,9 +154,11 @@ async function moveAndKill(
   serving: RelaisHost,
   killer: Killer | null,
 ): Promise<Undo> {
-  const asked = serving.host.spawn([RELAIS, "switchover"], { logFile: "/var/log/switchover.log" });
-  await killed(scene, killer);
-  return async () => void await asked.end("SIGTERM");
+  // Whose daemon is killed hears no end of it: the verb's own failure is no news then.
+  const asked = serving.relais(["switchover"], END_DEADLINE_MS)
+    .then(({ stdout, stderr }) => (stderr || stdout).trim().split("\n")[0] ?? "", messageOf);
+  if (!await killed(scene, killer)) scene.note(`switchover: ${await asked}`);
+  return async () => void await asked;
 }
 
 async function powerCut(world: World, host: RelaisHost): Promise<void> {

@@ -36,7 +36,7 @@ export const TOOL_FAULTS = {
   "clock-back": async ({ world, fault, host, note }) => {
     await host.host.writeFile(CLOCK_FILE, "+0\n");
     const environment = {
-      LD_PRELOAD: await faketimeLibrary(host),
+      LD_PRELOAD: faketimeLibrary(),
       FAKETIME_TIMESTAMP_FILE: CLOCK_FILE,
       FAKETIME_CACHE_DURATION: "1",
       FAKETIME_DONT_FAKE_MONOTONIC: "1",
@@ -94,13 +94,17 @@ async function restart(
 }
 
 /** libfaketime: the wall clock of one process moves, its monotonic clock and the machine's stay. */
-async function faketimeLibrary(host: RelaisHost): Promise<string> {
-  const { stdout } = await host.host.exec([
-    ...["find", "/usr/lib", "-path", "*/faketime/libfaketimeMT.so.1"],
-  ]);
-  const path = stdout.split("\n")[0] ?? "";
-  if (path === "") throw new Error("Cannot move a clock without libfaketime: apt install faketime");
-  return path;
+function faketimeLibrary(): string {
+  for (const { name } of Deno.readDirSync("/usr/lib")) {
+    const path = `/usr/lib/${name}/faketime/libfaketimeMT.so.1`;
+    try {
+      Deno.statSync(path);
+      return path;
+    } catch {
+      // Not there.
+    }
+  }
+  throw new Error("Cannot move a clock without libfaketime: apt install faketime");
 }
 
 async function maintenanceOff(host: RelaisHost): Promise<void> {

@@ -37,17 +37,22 @@ async function main(): Promise<number> {
     console.error("Cannot run as --seed is an integer and --minutes a number above 0");
     return 2;
   }
-  const kinds = values.kinds?.split(",") as RealKind[] | undefined;
+  const kinds = (values.kinds || undefined)?.split(",") as RealKind[] | undefined;
   const unknown = kinds?.filter((kind) => !REAL_KINDS.includes(kind)) ?? [];
   if (unknown.length > 0) {
     console.error(`Cannot do ${unknown.join(", ")}: the kinds are ${REAL_KINDS.join(", ")}`);
+    return 2;
+  }
+  const preset = (values.preset || undefined) as Schedule["preset"] | undefined;
+  if (preset !== undefined && preset !== "fast" && preset !== "balanced") {
+    console.error(`Cannot use the preset ${preset}: fast or balanced`);
     return 2;
   }
   const schedule = drawSchedule({
     seed,
     minutes,
     ...(kinds === undefined ? {} : { kinds }),
-    ...(values.preset === undefined ? {} : { preset: values.preset as Schedule["preset"] }),
+    ...(preset === undefined ? {} : { preset }),
   });
   if (values.list === true) {
     for (const fault of schedule.faults) console.log(describeFault(fault));
@@ -97,6 +102,8 @@ async function play(schedule: Schedule, minutes: number): Promise<number> {
   console.log(`\n${worstOfKinds(results)}\n`);
   for (const text of violations) console.log(`VIOLATION ${text.slice(0, 4_000)}`);
   const again = `make faults SEED=${schedule.seed} MINUTES=${minutes}`;
+  const left = REAL_KINDS.filter((kind) => !results.some((each) => each.kind === kind));
+  if (left.length > 0) console.log(`not in this run: ${left.join(", ")}`);
   const excused = results.filter((each) => each.none_excused !== null).length;
   console.log(
     `"nobody" not judged in ${excused} of them, as a daemon could not run (see the rows)`,

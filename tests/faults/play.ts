@@ -74,7 +74,8 @@ export async function playFault(world: World, fault: PlannedFault): Promise<Faul
   return judge({
     number: fault.number,
     kind: fault.kind,
-    host: `${world.nameOf(host)}, ${wasServing ? "serving" : "standby"}`,
+    host: world.nameOf(host),
+    served: wasServing,
     bound,
     during,
     after,

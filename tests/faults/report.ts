@@ -44,7 +44,7 @@ export function tableRow(result: FaultResult): string {
   const line = row([
     `${result.number}`,
     result.kind,
-    result.host,
+    `${result.host}, ${result.served ? "serving" : "standby"}`,
     `${(result.lasted_ms / 1000).toFixed(1)} s`,
     of(result.double_during_ms, result.bound_double_during_ms),
     of(result.double_ms, result.bound_double_ms),

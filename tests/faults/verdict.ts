@@ -12,6 +12,8 @@ export interface FaultResult {
   readonly number: number;
   readonly kind: RealKind;
   readonly host: string;
+  /** It served when the fault began. */
+  readonly served: boolean;
   /** Wall clock, ISO 8601. */
   readonly at: string;
   readonly lasted_ms: number;
@@ -52,6 +54,7 @@ export interface Measured {
   readonly number: number;
   readonly kind: RealKind;
   readonly host: string;
+  readonly served: boolean;
   readonly bound: RealBound;
   /** From before it was done until before it was undone. */
   readonly during: Span;
@@ -126,6 +129,7 @@ export function judge(measured: Measured): FaultResult {
     number: measured.number,
     kind: measured.kind,
     host: measured.host,
+    served: measured.served,
     at: new Date(during.from).toISOString(),
     lasted_ms: Math.round(during.to - during.from),
     double_ms: doubleAfter,

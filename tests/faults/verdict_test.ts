@@ -32,7 +32,8 @@ function measured(
   return {
     number: 1,
     kind: "power",
-    host: "master, serving",
+    host: "master",
+    served: true,
     bound: BOUND,
     during: { from: 500, to: 1500 },
     after: { from: 1500, to: 2500 },

@@ -26,7 +26,7 @@ import { Supervisor } from "./supervisor.ts";
 const STATE_MB = 4;
 /** Unchanged for so long: the pair is at rest. A failback that is due begins within that time. */
 const QUIET_MS = 2_500;
-const START_DEADLINE_MS = 90_000;
+const START_DEADLINE_MS = 300_000;
 
 /** Each step shall have something to do, the hooks' too. */
 const HOOKS = ["before_takeover", "after_takeover", "before_handback", "after_handback"]
@@ -44,6 +44,7 @@ export class World {
   readonly lab: Lab;
   /** The master's; the figures are the same on both. */
   readonly config: LocalConfig;
+  #ends = new AsyncDisposableStack();
   readonly #configs: readonly [LocalConfig, LocalConfig];
   readonly supervisors: readonly [Supervisor, Supervisor];
 
@@ -75,19 +76,23 @@ export class World {
       config,
       ...(options.files === undefined ? {} : { files: options.files }),
     });
-    try {
-      await smallStateDirectories(cluster);
-      const stalls = await Stalls.start();
-      const capture = await Capture.start(cluster.lab);
-      const client = await cluster.observe();
-      const arp = new ArpTable(cluster.lab.client.pid, cluster.lab.vip(0));
-      const world = new World(cluster, config, client, capture, arp, stalls);
-      await world.untilRest(START_DEADLINE_MS);
-      return world;
-    } catch (error) {
-      await cluster.close();
-      throw error;
-    }
+    // Whatever was begun ends, also when something behind it can't begin.
+    await using begun = new AsyncDisposableStack();
+    begun.defer(() => cluster.close());
+    await smallStateDirectories(cluster);
+    const stalls = await Stalls.start();
+    begun.defer(() => stalls.close());
+    const capture = await Capture.start(cluster.lab);
+    begun.defer(() => capture.close());
+    const client = await cluster.observe();
+    begun.defer(() => client.close());
+    const arp = new ArpTable(cluster.lab.client.pid, cluster.lab.vip(0));
+    begun.defer(() => arp.close());
+    const world = new World(cluster, config, client, capture, arp, stalls);
+    for (const each of world.supervisors) begun.defer(() => each.close());
+    await world.untilRest(START_DEADLINE_MS);
+    world.#ends = begun.move();
+    return world;
   }
 
   /** What systemd does for that host. */
@@ -154,14 +159,9 @@ export class World {
     });
   }
 
-  /** Ends everything. */
+  /** Ends everything; harmless when repeated. */
   async close(): Promise<void> {
-    await Promise.all(this.supervisors.map((each) => each.close()));
-    this.arp.close();
-    await this.client.close();
-    await this.capture.close();
-    await this.stalls.close();
-    await this.cluster.close();
+    await this.#ends.disposeAsync();
   }
 
   async #look(): Promise<{ readonly serving: string | null; readonly text: string }> {

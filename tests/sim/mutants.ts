@@ -240,9 +240,18 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "an idle peer is relieved at once (>= turned)",
     file: "guards.ts",
-    seed: 54,
     from: "now - Math.max(state.peerIdleSince, state.since) >= config.deadAfterMs",
     to: "now - Math.max(state.peerIdleSince, state.since) < config.deadAfterMs",
+    equivalent:
+      "a ready peer has its turn in any case (readyPeerHadItsTurn), and one that is not ready is harmed by " +
+      "nobody who serves sooner; guards_test.ts holds the figure",
+  },
+  {
+    name: "a master that does not serve is relieved at once, ready or not",
+    file: "transitions_rest.ts",
+    seed: 54,
+    from: "peerIsIdleTooLong(c) && readyPeerHadItsTurn(c) && vipsAreFree(c) && c.s.unfitReasons",
+    to: "vipsAreFree(c) && c.s.unfitReasons",
   },
   {
     name: "a goal is done before it is",
