@@ -165,7 +165,11 @@ _relais() {
     fi
     ;;
   keygen)
-    if [[ $cur == -* ]]; then _relais_words '-h --help'
+    case $prev in
+      --config) _relais_paths -f; return ;;
+      --run-dir) _relais_paths -d; return ;;
+    esac
+    if [[ $cur == -* ]]; then _relais_words '--config --run-dir --rotate --finish -h --help'
     else _relais_paths -f
     fi
     ;;

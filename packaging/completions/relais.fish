@@ -131,7 +131,11 @@ complete -c relais -n '__fish_seen_subcommand_from doctor' -l json -d 'print the
 complete -c relais -n '__fish_seen_subcommand_from doctor' -l quiet -d 'print only what is to be mended'
 complete -c relais -n '__fish_seen_subcommand_from doctor' -s h -l help -d 'print this help and exit'
 
-complete -c relais -n __fish_use_subcommand -a keygen -d 'make a cluster key; copy the file to the other host'
+complete -c relais -n __fish_use_subcommand -a keygen -d 'make a cluster key, or replace the one of both hosts'
+complete -c relais -n '__fish_seen_subcommand_from keygen' -l config -r -F -d 'configuration'
+complete -c relais -n '__fish_seen_subcommand_from keygen' -l run-dir -x -a '(__fish_complete_directories)' -d 'sockets and what ends with the boot'
+complete -c relais -n '__fish_seen_subcommand_from keygen' -l rotate -d 'replace the key on both hosts without a gap, or go on with that'
+complete -c relais -n '__fish_seen_subcommand_from keygen' -l finish -d 'keep only the key that signs, on this host alone'
 complete -c relais -n '__fish_seen_subcommand_from keygen' -s h -l help -d 'print this help and exit'
 complete -c relais -n '__fish_seen_subcommand_from keygen' -F
 

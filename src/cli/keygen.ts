@@ -20,7 +20,7 @@ export async function keygen(path: string): Promise<void> {
   } catch (cause) {
     if (cause instanceof Deno.errors.AlreadyExists) {
       throw new KeyError(
-        `Cannot make a cluster key as ${path} exists: to replace the key, add a line to that file on both hosts (docs/http.md, Messages)`,
+        `Cannot make a cluster key as ${path} exists: to replace the key of both hosts: relais keygen --rotate`,
         { cause },
       );
     }

@@ -88,7 +88,7 @@ export function createProgram(handle: DaemonHandle, choose: (run: Run) => void):
   addDaemonVerbs(program, handle, choose);
   addClientVerbs(program, { client, handle }, choose);
   addSetupVerbs(program, handle, choose);
-  addLocalVerbs(program, choose);
+  addLocalVerbs(program, handle, choose);
   addProofVerbs(program, handle, choose);
   return program;
 }
@@ -245,7 +245,7 @@ function addClientVerbs(
     );
 }
 
-function addLocalVerbs(program: Command, choose: (run: Run) => void): void {
+function addLocalVerbs(program: Command, handle: DaemonHandle, choose: (run: Run) => void): void {
   verb(program, "check-config", "check a configuration file; touch nothing")
     .argument("[file]", "the file", DEFAULT_PATHS.config)
     .addOption(new Option("--role <role>", "check as this host").choices(["master", "slave"]))
@@ -283,10 +283,22 @@ function addLocalVerbs(program: Command, choose: (run: Run) => void): void {
         })
       )
     );
-  verb(program, "keygen", "make a cluster key; copy the file to the other host")
+  verb(program, "keygen", "make a cluster key, or replace the one of both hosts")
     .argument("[file]", "where it goes", DEFAULT_PATHS.key)
-    .action((path: string) =>
+    .addOption(configOption())
+    .addOption(runDirOption())
+    .option("--rotate", "replace the key on both hosts without a gap, or go on with that")
+    .option("--finish", "keep only the key that signs, on this host alone")
+    .action((path: string, { config, runDir, rotate, finish }) =>
       choose(async () => {
+        if (rotate && finish) throw new Error("Cannot do both: --rotate or --finish");
+        if (rotate || finish) {
+          const paths = { ...DEFAULT_PATHS, config, runDir, key: path };
+          const { keygenFinish, keygenRotate } = await import("./keygen_rotate.ts");
+          if (finish) return await keygenFinish(paths);
+          handle.onRequest?.("relais keygen");
+          return await keygenRotate(paths, handle.abort.signal);
+        }
         await (await import("./keygen.ts")).keygen(path);
         console.log(
           `Made ${path} (mode 600). Copy it to the other host, then run on both: relais reload`,

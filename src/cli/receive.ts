@@ -23,6 +23,7 @@ import { Memory, readBoot } from "../runtime/memory.ts";
 import { controlSocket, type Paths } from "../runtime/paths.ts";
 import { findRole } from "../runtime/preflight.ts";
 import { ControlClient } from "./control_client.ts";
+import { takeKeyOrder } from "./key_order.ts";
 
 /** The peer is not kept waiting for an interface of ours. */
 const ROLE_WAIT_MS = 2000;
@@ -60,6 +61,7 @@ export async function receiveVerb({ words, paths, signal }: {
     returning: database === null ? null : new ReturnDatabase(database),
     streamDatabase: database === null ? null : new StreamDatabase(database),
     facts: (nonce) => facts(nonce, { config: local, paths, client, signal }),
+    key: (order) => takeKeyOrder(order, { paths, client }),
     input: () => Deno.stdin.readable,
     write: (bytes) => writeAll(Deno.stdout, bytes),
     warn,

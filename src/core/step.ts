@@ -22,6 +22,13 @@ export const WISH_EXPIRES_MS = 10_000;
 /** A report that arrives this soon after a leaving notice may have been written before it. */
 const LEAVING_GRACE_MS = 1000;
 
+/**
+ * An epoch grows by one with each takeover. One that is further ahead than this is no word of a peer that
+ * served meanwhile (nobody takes over a million times), and is not learnt: it would soon be no whole number
+ * any more that JSON and this language keep apart from the next one (2^53).
+ */
+export const EPOCH_JUMP_MAX = 1_000_000;
+
 /** What one step decided. */
 export interface Decision {
   readonly rule: string;
@@ -64,7 +71,7 @@ export function step(
     const base: NodeState = { ...kept, ...changes, nextGoalId: numbered.nextGoalId };
     const next = rule.to === "stay"
       ? { ...base, lastFired: { ...kept.lastFired, [rule.id]: now } }
-      : enter(base, rule, { detail, now, peerEpoch: s.peer?.epoch ?? 0 });
+      : enter(base, rule, { detail, now, peerEpoch: credible(s.peer?.epoch ?? 0, kept.epoch) });
     const decision = { rule: rule.id, from: kept.name, to: next.name, why: rule.why, detail };
     return { state: next, actions: numbered.actions, decision, situation: s };
   }
@@ -113,7 +120,10 @@ function absorbNotice(
 ): NodeState {
   switch (notice.kind) {
     case "yours":
-      return { ...state, notice: { ...notice, at: now } };
+      return {
+        ...state,
+        notice: { ...notice, epoch: credible(notice.epoch, state.epoch), at: now },
+      };
     case "leaving":
       return { ...state, peerLeftAt: now };
     case "request-switchover":
@@ -198,9 +208,14 @@ function keepLatches(
  * not keep the older one, or its data sets would be refused by the one that yielded.
  */
 function learntEpoch({ name, epoch }: NodeState, { peer }: Situation): number {
-  if (peer === null || peer.epoch <= epoch) return epoch;
+  if (peer === null || credible(peer.epoch, epoch) <= epoch) return epoch;
   if (!SERVING_STATES.includes(name) && name !== "maintenance") return peer.epoch;
   return name === "active" && !peer.serving ? peer.epoch + 1 : epoch;
+}
+
+/** The epoch that is heard, or ours if that one is out of all proportion. */
+function credible(theirs: number, ours: number): number {
+  return theirs - ours <= EPOCH_JUMP_MAX ? theirs : ours;
 }
 
 /** Enters the state that the row names. */

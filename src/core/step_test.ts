@@ -10,7 +10,7 @@ import {
 } from "../../tests/support/core_cases.ts";
 import type { GoalState, NodeState } from "./state.ts";
 import { HAND_OVER_RETRY_MS, TAKEOVERS_KEPT } from "./state.ts";
-import { step, type StepResult, WISH_EXPIRES_MS } from "./step.ts";
+import { EPOCH_JUMP_MAX, step, type StepResult, WISH_EXPIRES_MS } from "./step.ts";
 import type { CoreConfig, CoreEvent, Observation } from "./types.ts";
 
 const MASTER: CoreConfig = { ...BALANCED, role: "master" };
@@ -136,6 +136,22 @@ Deno.test("step() raises the epoch beyond every epoch it knows when it takes ove
   assert.equal(given.state.epoch, 9);
   assert.equal(decide({ seen: { events: [notice("yours", 11)] } }).state.epoch, 12);
   assert.equal(decide({ seen: DEAD }).state.epoch, 4);
+});
+
+Deno.test("step() learns no epoch that is out of all proportion, from no report and no notice", () => {
+  const own = decide({ seen: DEAD }).state.epoch - 1;
+  for (const far of [own + EPOCH_JUMP_MAX + 1, 2 ** 50, Number.MAX_SAFE_INTEGER]) {
+    const peer = peerCase({ state: "active", serving: true, epoch: far });
+    assert.equal(decide({ seen: { ...SERVED, peer } }).state.epoch, own);
+    const resting = peerCase({ epoch: far });
+    const { state } = decide({ seen: { peer: resting, events: [notice("yours", far)] } });
+    assert.deepEqual([state.name, state.epoch], ["taking-over", own + 1]);
+    const yielded = { ...SERVING, peer: peerCase({ epoch: far, state: "rejoining" }) };
+    const active = { name: "active", epoch: own } as const;
+    assert.equal(decide({ state: active, seen: yielded, config: MASTER }).state.epoch, own);
+  }
+  const near = peerCase({ state: "active", serving: true, epoch: own + EPOCH_JUMP_MAX });
+  assert.equal(decide({ seen: { ...SERVED, peer: near } }).state.epoch, own + EPOCH_JUMP_MAX);
 });
 
 Deno.test("step() learns a newer epoch at rest and never unlearns one", () => {

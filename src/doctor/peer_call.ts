@@ -24,6 +24,17 @@ export interface CallOptions {
   readonly clock: Clock;
   readonly deadlineMs: number;
   readonly signal: AbortSignal;
+  /** What the verb reads from its standard input; default: nothing. */
+  readonly input?: string;
+}
+
+/** The call brought no answer that counts. */
+export class CallError extends Error {
+  override readonly name = "CallError";
+  /** `code`: how ssh ended, 255 if it did not reach the peer, else how `relais receive` ended. */
+  constructor(readonly code: number, message: string) {
+    super(message);
+  }
 }
 
 /** What the peer answered and when its last byte arrived. */
@@ -57,11 +68,13 @@ async function callPeer(verb: string, options: CallOptions): Promise<Answer> {
     address,
     verb,
   ];
-  const child = spawnTool("ssh", { args, stdin: "null", stdout: "piped", stderr: "piped" });
+  const stdin = options.input === undefined ? "null" : "piped";
+  const child = spawnTool("ssh", { args, stdin, stdout: "piped", stderr: "piped" });
   const within = AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]);
   const kill = (): void => killChild(child);
   within.addEventListener("abort", kill, { once: true });
   try {
+    if (options.input !== undefined) await give(child, options.input);
     const [out, err, { code }] = await Promise.all([
       readAll(child.stdout, clock),
       readAll(child.stderr, clock),
@@ -71,7 +84,9 @@ async function callPeer(verb: string, options: CallOptions): Promise<Answer> {
       throw new Error(`${address} did not answer "${verb.split(" ")[0]}" in time`);
     }
     const text = out.text.trim();
-    if (code !== 0 || text === "") throw new Error(explain(address, code, text || err.text));
+    if (code !== 0 || text === "") {
+      throw new CallError(code, explain(address, code, text || err.text));
+    }
     const last = new TextEncoder().encode(text.slice(text.lastIndexOf("\n") + 1));
     return { line: parseRemoteLine(last), arrivedWallMs: out.lastByteWallMs };
   } finally {
@@ -127,6 +142,13 @@ function refusal(text: string): string {
   } catch {
     return text;
   }
+}
+
+/** It may have ended before it read that: its exit status tells. */
+async function give(child: Deno.ChildProcess, text: string): Promise<void> {
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(text)).catch(() => {});
+  await writer.close().catch(() => {});
 }
 
 async function readAll(

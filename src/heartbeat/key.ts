@@ -1,7 +1,8 @@
 /**
  * The cluster key: what proves that a message comes from the peer (DESIGN section 8). A file with one key
- * per line; the first signs, all are accepted, so that a key can be replaced without a gap: add the new
- * one as second line on both hosts, then make it the first, then remove the old one.
+ * per line; the first signs, all are accepted. Beside it there may be a file of the same form with the key
+ * that is to follow: it is accepted and signs nothing. So a key can be replaced without a gap
+ * (`pairing/rotate.ts`).
  *
  * @module
  */
@@ -33,9 +34,29 @@ export function keyId(key: Uint8Array): string {
   return createHmac("sha256", key).update("relais-key-id-1").digest("hex").slice(0, 16);
 }
 
-/** The text of a key file with this one key. */
-export function keyFileText(key: string): string {
-  return `# Cluster key of relais: the same file on both hosts, mode 600.\n${key}\n`;
+/** The text of a key file with these keys (base64), the one that signs first. */
+export function keyFileText(...keys: readonly string[]): string {
+  return `# Cluster key of relais: the same file on both hosts, mode 600.\n${keys.join("\n")}\n`;
+}
+
+/** Where the key is that is to follow the one at `path`, while a replacement is under way. */
+export function nextKeyPath(path: string): string {
+  return `${path}.next`;
+}
+
+/**
+ * Reads the keys that are in use: those of `path`, and behind them those of the file beside it that are to
+ * follow; each once.
+ *
+ * @throws {KeyError} as {@linkcode readKeyFile}, for either file
+ */
+export function readKeys(path: string): readonly Uint8Array[] {
+  const keys = [...readKeyFile(path)];
+  const next = nextKeyPath(path);
+  for (const key of isThere(next) ? readKeyFile(next) : []) {
+    if (!keys.some((known) => Buffer.compare(known, key) === 0)) keys.push(key);
+  }
+  return keys;
 }
 
 /**
@@ -44,7 +65,7 @@ export function keyFileText(key: string): string {
  *
  * @throws {KeyError} when the file is absent, readable by others than its owner, or holds no good key
  */
-export function readKeys(path: string): readonly Uint8Array[] {
+export function readKeyFile(path: string): readonly Uint8Array[] {
   const text = readPrivately(path);
   const keys: Uint8Array[] = [];
   for (const [index, line] of text.split("\n").entries()) {
@@ -66,6 +87,16 @@ export function readKeys(path: string): readonly Uint8Array[] {
     );
   }
   return keys;
+}
+
+function isThere(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) return false;
+    throw new KeyError(`Cannot look at ${path}: ${messageOf(cause)}`, { cause });
+  }
 }
 
 function readPrivately(path: string): string {

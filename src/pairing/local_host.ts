@@ -12,7 +12,7 @@ import { TRANSPORT_DEFAULTS } from "../config/defaults.ts";
 import { identifyRole, parseConfig } from "../config/load.ts";
 import type { Config } from "../config/types.ts";
 import type { Role } from "../core/types.ts";
-import { readKeys } from "../heartbeat/key.ts";
+import { nextKeyPath, readKeys } from "../heartbeat/key.ts";
 import type { Clock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
 import { readKernelFile } from "../os/kernel_file.ts";
@@ -167,6 +167,8 @@ export class LocalHost implements PairHost {
     const before = backup ? await textOf(path) : null;
     const beside = before === null ? null : oldName(path, this.#options.clock.wallMs());
     if (beside !== null) await this.#changes.write(beside, before ?? "", MODES[file]);
+    // A replacement that was under way is over with that.
+    if (file === "key") await this.#changes.remove(nextKeyPath(path));
     if (text === null) await this.#changes.remove(path);
     else await this.#changes.write(path, text, MODES[file]);
     return beside;

@@ -10,6 +10,7 @@ import type { DataSetName } from "../core/types.ts";
 import type { Clock } from "../os/clock.ts";
 import { messageOf } from "../os/errors.ts";
 import { takeInventory } from "./astdb_inventory.ts";
+import { ByteReader } from "./byte_reader.ts";
 import { InstallRefusedError } from "./database_install.ts";
 import type { DatabaseSource } from "./database_port.ts";
 import type { TableSource } from "./tables_port.ts";
@@ -37,6 +38,10 @@ import { sampleFiles } from "./verify/file_sample.ts";
 import type { FileSums } from "./verify/file_sums_protocol.ts";
 import { SetStreamError, writeSetStream } from "./stream.ts";
 
+/** An order is one short line, and there when the connection is. */
+const MAX_ORDER_BYTES = 4096;
+const ORDER_IDLE_MS = 10_000;
+
 /** What `relais receive` works with. */
 export interface ReceiveContext {
   readonly config: LocalConfig;
@@ -57,6 +62,8 @@ export interface ReceiveContext {
   readonly tunnelUser?: string;
   /** Finds what `facts` answers; the key proofs are made over `nonce`. */
   readonly facts: (nonce: string) => Promise<HostFacts>;
+  /** Carries out an order about the cluster key. @throws {RefusedError} and what stopped it otherwise */
+  readonly key: (order: string) => Promise<object>;
   /** Standard input; not touched by `rsync`, which inherits it. */
   readonly input: () => ReadableStream<Uint8Array>;
   /** Longest silence of the sender of a set; default: 2 minutes. */
@@ -163,6 +170,9 @@ async function perform(verb: ReceiveVerb, context: ReceiveContext): Promise<numb
       await say(context, { ok: true, facts, wallMs: context.clock.wallMs() });
       return RECEIVE_EXIT.ok;
     }
+    case "key":
+      await say(context, { ok: true, key: await context.key(await readOrderLine(context)) });
+      return RECEIVE_EXIT.ok;
     case "put":
       await say(context, { ok: true, ...await receivePut(verb.set, context) });
       return RECEIVE_EXIT.ok;
@@ -189,6 +199,11 @@ async function perform(verb: ReceiveVerb, context: ReceiveContext): Promise<numb
     case "rsync":
       return await receiveRsync(verb, context);
   }
+}
+
+async function readOrderLine({ input, clock, signal }: ReceiveContext): Promise<string> {
+  const lines = new ByteReader(input(), { clock, idleMs: ORDER_IDLE_MS, signal });
+  return new TextDecoder().decode(await lines.readLine(MAX_ORDER_BYTES));
 }
 
 /** Writes one line of the protocol. */

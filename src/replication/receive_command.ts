@@ -12,6 +12,8 @@ import { SAMPLE_SEED } from "./verify/file_sums_protocol.ts";
 /** A verb of `relais receive`. */
 export type ReceiveVerb =
   | { readonly verb: "hello" }
+  /** An order about the cluster key follows on standard input (`pairing/key_protocol.ts`). */
+  | { readonly verb: "key" }
   /** `nonce`: what the key proofs of the answer are made over. */
   | { readonly verb: "facts"; readonly nonce: string }
   /** `id`: the copy goes on after a broken connection, by `resume`; absent: it does not. */
@@ -39,7 +41,8 @@ export type ReceiveVerb =
     readonly words: readonly string[];
   };
 
-const SENTENCE = "a peer may ask for: hello, facts, put and resume SET, get astdb, file-sums, " +
+const SENTENCE =
+  "a peer may ask for: hello, facts, key, put and resume SET, get astdb, file-sums, " +
   "return database|list|apply, database-tunnel, stream, and rsync as relais runs it";
 /** What a sender calls a copy that may go on: random, so that no other one is meant. */
 const COPY_ID = /^[0-9a-f]{32}$/;
@@ -66,6 +69,9 @@ export function parseReceiveCommand(text: string): ReceiveVerb | { readonly refu
   switch (words.slice(0, 2).join(" ")) {
     case "hello":
       if (words.length === 1) return { verb: "hello" };
+      break;
+    case "key":
+      if (words.length === 1) return { verb: "key" };
       break;
     case "put astdb":
     case "put database":

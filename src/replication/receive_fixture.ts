@@ -121,6 +121,7 @@ Deno.exit(
     // A role that every Debian has a system user for.
     tunnelUser: "nobody",
     facts: () => Promise.reject(new Error("not in this test")),
+    key: () => Promise.reject(new Error("not in this test")),
     input: () => Deno.stdin.readable,
     write: (bytes) => writeAll(Deno.stdout, bytes),
     warn: (text) => console.error(text),

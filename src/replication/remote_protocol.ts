@@ -114,10 +114,13 @@ export type RemoteLine =
   | { readonly ok: true; readonly returned: ReturnOutcome }
   /** Answer to `stream`; what it must be depends on the request. */
   | { readonly ok: true; readonly stream: object }
+  /** Answer to `key`. */
+  | { readonly ok: true; readonly key: object }
   | FileSums
   | Hello;
 
 const returnedLine = z.object({ ok: z.literal(true), returned: returnOutcomeSchema });
+const keyLine = z.object({ ok: z.literal(true), key: z.looseObject({}) });
 const streamLine = z.object({ ok: z.literal(true), stream: z.looseObject({}) });
 
 const lineSchema = z.union([
@@ -125,6 +128,7 @@ const lineSchema = z.union([
   failureLine,
   returnedLine,
   streamLine,
+  keyLine,
   helloSchema,
   factsSchema,
   fileSumsSchema,

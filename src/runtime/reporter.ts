@@ -49,6 +49,10 @@ const UNPROVED_ALERT =
   "What answers at the peer's address does not prove that it has our cluster key: it counts as no answer. " +
   "Compare /etc/relais/cluster.key on both hosts (relais doctor does); if it is the same, it is not the peer";
 
+const ROTATION_ALERT =
+  "A replacement of the cluster key is under way: this node accepts more than one. On the host where it was " +
+  "begun: relais keygen --rotate";
+
 /** What {@linkcode Reporter} reads from. */
 export interface ReporterOptions {
   readonly config: LocalConfig;
@@ -201,6 +205,7 @@ export class Reporter {
         ? null
         : "No cluster key: this node watches and acts on silence only; run: relais keygen",
       links.isUnproved ? UNPROVED_ALERT : null,
+      (this.#options.keyring?.keys.length ?? 0) > 1 ? ROTATION_ALERT : null,
       isolation.alert,
       peerMismatch(config, links.report?.body ?? null),
       gateAlert(gate.state()),

@@ -5,6 +5,8 @@
  *   http ADDRESS PORT COUNT      what is no HTTP, or none that anybody asked for; prints how much was sent
  *   hold ADDRESS PORT COUNT      opens connections, says half a request and keeps them until input ends
  *   listen ADDRESS PORT COUNT    opens GET /events, prints the statuses, reads no more until input ends
+ *   impostor PORT BODY ADDRESS…  answers everything at these addresses with that body, and yes to messages,
+ *                                with a proof that is none
  *   post URL HEADERS_JSON BODY   one request; prints status and text
  *   raw ADDRESS PORT TEXTS_JSON  each text over a connection of its own; prints what came back until its end
  *   flood ADDRESS PORT SECONDS CONNECTIONS REQUEST   the same request as fast as it goes; prints the
@@ -101,6 +103,17 @@ async function listen(hostname: string, port: number, count: number): Promise<vo
   console.log(JSON.stringify(statuses));
   await Deno.stdin.read(new Uint8Array(1));
   for (const connection of connections) connection.close();
+}
+
+function impostor(port: number, body: string, addresses: readonly string[]): void {
+  for (const hostname of addresses) {
+    Deno.serve({ hostname, port, onListen: () => {} }, (request) => {
+      const text = request.method === "POST" ? '{"accepted":true,"text":"taking over"}' : body;
+      const headers = { "Content-Type": "application/json", "X-Relais-Proof": "0".repeat(64) };
+      // The probe of relais reads no chunks.
+      return new Response(new TextEncoder().encode(text), { headers });
+    });
+  }
 }
 
 async function post(url: string, headers: string, body: string): Promise<void> {
@@ -246,6 +259,7 @@ const text = (i: number): string => args[i] ?? "";
 if (kind === "http") await http(text(0), number(1), number(2));
 else if (kind === "hold") await hold(text(0), number(1), number(2));
 else if (kind === "listen") await listen(text(0), number(1), number(2));
+else if (kind === "impostor") impostor(number(0), text(1), args.slice(2));
 else if (kind === "post") await post(text(0), text(1), text(2));
 else if (kind === "raw") await raw(text(0), number(1), JSON.parse(text(2)) as string[]);
 else if (kind === "flood") {
@@ -260,5 +274,5 @@ else if (kind === "flood") {
 else if (kind === "arp") arp(text(0), text(1), number(2));
 else if (kind === "packets") packets(text(0), number(1), text(2));
 else {throw new Error(
-    `Cannot send "${kind}" as it is not known: http, hold, listen, post, raw, flood, icmp, arp, packets`,
+    `Cannot send "${kind}" as it is not known: http, hold, listen, impostor, post, raw, flood, icmp, arp, packets`,
   );}
