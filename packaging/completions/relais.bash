@@ -13,7 +13,7 @@ _relais() {
   if [[ $cur == = ]]; then cur=''
   elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD - 2]}; fi
   if ((COMP_CWORD == 1)); then
-    _relais_words 'daemon receive status switchover failback maintenance reload sync return stream announce init pair check-config doctor keygen cleanup version verify drill -h --help -V --version'
+    _relais_words 'daemon receive status switchover failback maintenance reload sync fence return stream announce init pair check-config doctor keygen cleanup version verify drill -h --help -V --version'
     return
   fi
   case ${COMP_WORDS[1]} in
@@ -83,6 +83,14 @@ _relais() {
     esac
     if [[ $cur == -* ]]; then _relais_words '--run-dir --json --allow-mass-deletion -h --help'
     else _relais_words 'astdb database config hot files all'
+    fi
+    ;;
+  fence)
+    case $prev in
+      --run-dir) _relais_paths -d; return ;;
+    esac
+    if [[ $cur == -* ]]; then _relais_words '--run-dir --yes --json -h --help'
+    else _relais_words 'status test off on reboot confirm'
     fi
     ;;
   return)

@@ -55,6 +55,13 @@ complete -c relais -n '__fish_seen_subcommand_from sync' -l allow-mass-deletion 
 complete -c relais -n '__fish_seen_subcommand_from sync' -s h -l help -d 'print this help and exit'
 complete -c relais -n '__fish_seen_subcommand_from sync' -a 'astdb database config hot files all'
 
+complete -c relais -n __fish_use_subcommand -a fence -d 'the device that switches the other host off: see it, try it, use it'
+complete -c relais -n '__fish_seen_subcommand_from fence' -l run-dir -x -a '(__fish_complete_directories)' -d 'sockets and what ends with the boot'
+complete -c relais -n '__fish_seen_subcommand_from fence' -l yes -d 'off, reboot, confirm: ask nothing'
+complete -c relais -n '__fish_seen_subcommand_from fence' -l json -d 'print the result as JSON'
+complete -c relais -n '__fish_seen_subcommand_from fence' -s h -l help -d 'print this help and exit'
+complete -c relais -n '__fish_seen_subcommand_from fence' -a 'status test off on reboot confirm'
+
 complete -c relais -n __fish_use_subcommand -a return -d 'what the slave'"'"'s database gained: list it, settle conflicts'
 complete -c relais -n '__fish_seen_subcommand_from return' -l run-dir -x -a '(__fish_complete_directories)' -d 'sockets and what ends with the boot'
 complete -c relais -n '__fish_seen_subcommand_from return' -l dry-run -d 'list what would go back to the master; change nothing'
