@@ -18,7 +18,6 @@ import { CopyCare } from "./copy_care.ts";
 import { noCounters } from "./counters.ts";
 import { createGoalRunner } from "./create_goal_runner.ts";
 import { GateKeeper } from "./gate_keeper.ts";
-import { FenceWatch } from "./fence_watch.ts";
 import type { GoalRunner } from "./goal_runner.ts";
 import { hearPeer } from "./hear_peer.ts";
 import type { History } from "./history.ts";
@@ -64,7 +63,6 @@ export class Node {
   readonly #memory: MemoryKeeper;
   readonly #recorder: Recorder;
   readonly #copies: CopyCare;
-  readonly #fencing: FenceWatch;
   readonly #runner: GoalRunner;
   readonly #performer: Performer;
   readonly #done = Promise.withResolvers<void>();
@@ -110,14 +108,11 @@ export class Node {
     this.#observer = this.#makeObserver();
     this.loop = this.#makeLoop();
     this.reporter = this.#makeReporter();
-    this.#fencing = new FenceWatch({
-      fencer: options.fencer ?? null,
-      tell: (rule, text) => this.#recorder.note(rule, text),
-    });
     this.#copies = new CopyCare({
       config,
       clock,
       paths: options.paths ?? null,
+      fencer: options.fencer ?? null,
       reporter: () => this.reporter,
       tell: (rule, text) => this.#recorder.note(rule, text),
     });
@@ -445,7 +440,6 @@ export class Node {
     this.#idle.pace(now, name === "active" && peerReadySince !== null);
     this.#isolation.pace(result, now);
     this.#copies.pace(now, name);
-    this.#fencing.pace(now);
     this.#options.beat.turn(now);
     this.#options.onTurn(`${name}: ${why}`);
   }
