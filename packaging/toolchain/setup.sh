@@ -20,7 +20,7 @@ for_deb=(
 if [[ ${1:-} == lab ]]; then
   wanted+=(
     mmdebstrap=mmdebstrap mkfs.ext4=e2fsprogs losetup=mount perl=perl-base bridge=iproute2
-    flock=util-linux setpriv=util-linux ps=procps
+    flock=util-linux setpriv=util-linux ps=procps ipmi_sim=openipmi
   )
 fi
 

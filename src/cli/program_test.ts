@@ -13,6 +13,7 @@ const VERBS = [
   "maintenance",
   "reload",
   "sync",
+  "fence",
   "return",
   "stream",
   "announce",
@@ -113,9 +114,17 @@ Deno.test("verbs that need the daemon end with 69 and say what to do when it doe
   const folder = await Deno.makeTempDir({ prefix: "relais-" });
   try {
     for (
-      const verb of [["status"], ["switchover"], ["failback"], ["maintenance", "on"], ["sync"], [
-        "announce",
-      ]]
+      const verb of [
+        ["status"],
+        ["switchover"],
+        ["failback"],
+        ["maintenance", "on"],
+        ["fence", "test"],
+        ["sync"],
+        [
+          "announce",
+        ],
+      ]
     ) {
       const { code, stdout, stderr } = await relais(...verb, "--run-dir", folder);
       assert.equal(code, 69, verb.join(" "));

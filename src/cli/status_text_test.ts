@@ -15,6 +15,7 @@ Deno.test("formatStatus() tells state, reason, peer, VIPs, services, copies and 
     "services | all running, telephony answers (asterisk.service)",
     "gate | open",
     "copies verified | equal, 24 h ago",
+    "fencing | required, off of the slave by fence_ipmilan: its device answers",
     "configuration | ffffffffffff, read 2026-01-31 11:00:00 UTC",
     "12:00:00 | S-TAKE: the peer is silent on all links",
   ]);

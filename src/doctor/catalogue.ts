@@ -12,6 +12,7 @@ export const GROUPS = [
   "versions",
   "clock",
   "trust",
+  "fencing",
   "links",
   "addresses",
   "firewall",
@@ -142,6 +143,28 @@ export const CATALOGUE = {
     group: "trust",
     why: "At hand-back and after a takeover the copies go the other way.",
     mend: "relais pair",
+  },
+  "fencing.agent": {
+    group: "fencing",
+    why:
+      "The agent is what cuts the other host's power; relais runs none that others could change.",
+    mend: "apt install fence-agents; chown root and chmod go-w",
+  },
+  "fencing.parameters": {
+    group: "fencing",
+    why: "An agent leaves out what it does not know, and reads no file that others can read.",
+    mend: "correct [fencing] in relais.toml: the agent's own -o metadata lists its parameters",
+  },
+  "fencing.device": {
+    group: "fencing",
+    why: "A device that does not answer is found now, or at the moment of need.",
+    mend: "relais fence test; mend the device, its network or the password",
+  },
+  "fencing.witness": {
+    group: "fencing",
+    why:
+      "A host without a witness cannot know that it is cut off: it would switch off the one that serves.",
+    mend: "name witnesses of a network in relais.toml, such as its gateway",
   },
   "links.interface": {
     group: "links",

@@ -8,6 +8,7 @@ import { addressChecks } from "./addresses.ts";
 import { comparisonChecks } from "./comparisons.ts";
 import { daemonChecks } from "./daemon.ts";
 import { toolChecks } from "./database_client_tools.ts";
+import { fencingChecks } from "./fencing.ts";
 import { filterToolChecks, firewallChecks } from "./firewall.ts";
 import type { Check } from "./finding.ts";
 import { linkChecks } from "./links.ts";
@@ -24,6 +25,7 @@ export function allChecks(patient: Patient): readonly Check[] {
     filterToolChecks,
     comparisonChecks,
     trustChecks,
+    fencingChecks,
     linkChecks,
     addressChecks,
     firewallChecks,

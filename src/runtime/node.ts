@@ -24,7 +24,6 @@ import { createVipKeeper } from "./create_vip_keeper.ts";
 import { farewell, FAREWELL_MS } from "./farewell.ts";
 import { createLinks } from "./create_links.ts";
 import { GateKeeper } from "./gate_keeper.ts";
-import { FenceWatch } from "./fence_watch.ts";
 import type { GoalRunner } from "./goal_runner.ts";
 import { hearPeer } from "./hear_peer.ts";
 import type { History } from "./history.ts";
@@ -71,7 +70,6 @@ export class Node {
   readonly #memory: MemoryKeeper;
   readonly #recorder: Recorder;
   readonly #copies: CopyCare;
-  readonly #fencing: FenceWatch;
   readonly #runner: GoalRunner;
   readonly #performer: Performer;
   readonly #done = Promise.withResolvers<void>();
@@ -131,11 +129,11 @@ export class Node {
     this.loop = this.#makeLoop();
     this.reporter = this.#makeReporter();
     const tell = (rule: string, text: string): void => this.#recorder.note(rule, text);
-    this.#fencing = new FenceWatch({ fencer: options.fencer ?? null, tell });
     this.#copies = new CopyCare({
       config,
       clock,
       paths: options.paths ?? null,
+      fencer: options.fencer ?? null,
       reporter: () => this.reporter,
       tell,
     });
@@ -432,7 +430,6 @@ export class Node {
       note: (text) => this.#recorder.note("HOOK", text),
       raise: (text) => this.alerts.raise(text),
     });
-    this.#fencing.pace(now);
     this.#options.beat.turn(now);
     this.#options.onTurn(`${name}: ${why}`);
   }

@@ -61,6 +61,7 @@ export function renderPage(status: StatusDocument, language: Language): string {
     vips.length === 0 ? "" : section(words.vips, vipTable(status, words)),
     section(words.links, linkTable(status, words)),
     dataSets.length === 0 ? "" : section(words.data, dataTable(status, words)),
+    status.fencing === null ? "" : section(words.fencing, fencingTable(status.fencing, words)),
     section(words.history, historyTable(status, words)),
   ];
   return html`
@@ -245,6 +246,19 @@ function dataTable({ dataSets, verification }: StatusDocument, words: PageWords)
       words,
     )}${late}. ${result === "equal" ? "" : text}</p>
   `;
+}
+
+function fencingTable(
+  { mode, action, agent, checked, last }: NonNullable<StatusDocument["fencing"]>,
+  words: PageWords,
+): Html {
+  const told = (outcome: typeof last): string =>
+    outcome === null ? words.never : `${outcome.at}: ${outcome.text}`;
+  return pairs([
+    [words.fencingWay, `${agent}, ${action}, ${mode}`],
+    [words.fencingDevice, told(checked)],
+    [words.fencingLast, told(last)],
+  ]);
 }
 
 function historyTable({ history }: StatusDocument, words: PageWords): Html {

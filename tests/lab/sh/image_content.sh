@@ -8,7 +8,7 @@ packages() {
   local p="systemd systemd-sysv dbus ifupdown iproute2 iputils-ping iputils-arping nftables conntrack
            openssh-server openssh-client rsync zstd sqlite3 sudo procps psmisc curl wget ca-certificates
            netbase tcpdump bash-completion init-system-helpers util-linux bsdextrautils gnupg less
-           chrony cron logrotate socat jq"
+           chrony cron logrotate socat jq fence-agents ipmitool"
   case $LAB_SUITE in
     bookworm) p+=" postgresql-15 postgresql-client" ;;
     trixie)   p+=" postgresql-17 postgresql-client" ;;
