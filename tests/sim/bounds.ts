@@ -5,6 +5,7 @@
  */
 
 import type { LocalConfig } from "../../src/config/types.ts";
+import { arbiterTakeoverMs, consentMs, promiseMs } from "../../src/config/arbiter_timing.ts";
 import { FAST_TURN_MS, SLOW_TURN_MAX_MS } from "../../src/runtime/loop.ts";
 import { FAILED_RETRY_MS, GOAL_DEADLINE_MS } from "../../src/core/transitions_rest.ts";
 import { VACANT_DEAD_TIMES } from "../../src/core/guards.ts";
@@ -45,8 +46,18 @@ export const KINDS = [
   "mixed",
 ] as const;
 
-/** See {@linkcode KINDS}. */
-export type Kind = typeof KINDS[number];
+/** What else happens where there is an arbiter. */
+export const ARBITER_KINDS = [
+  "etcd",
+  "etcd-one",
+  "etcd-slow",
+  "etcd-leader",
+  "partition",
+  "hold-split",
+] as const;
+
+/** See {@linkcode KINDS} and {@linkcode ARBITER_KINDS}. */
+export type Kind = typeof KINDS[number] | typeof ARBITER_KINDS[number];
 
 /** What a kind may cost at most, milliseconds. */
 export interface Bound {
@@ -90,7 +101,26 @@ export function terms(config: LocalConfig): Readonly<Record<string, number>> {
 /** The bound of a kind. */
 export function boundOf(kind: Kind, config: LocalConfig): Bound {
   const apart = ["ip", "loss", "one-way-loss", "delay", "mixed"].includes(kind) ? Infinity : 0;
+  if (config.arbiter !== null) return withArbiter(kind, config);
   return { apart, ...ofKind(kind, config) };
+}
+
+/**
+ * With an arbiter nobody serves beside the one that has the right, whatever else is broken. Only a machine
+ * whose clocks stood still counts its right (or its peer's consent, and the kernel its VIPs) on from there.
+ */
+function withArbiter(kind: Kind, config: LocalConfig): Bound {
+  const { deadAfterMs } = config.heartbeat;
+  const { ttlMs } = config.arbiter!;
+  const without = ofKind(kind, config);
+  const paused = Math.max(ttlMs, consentMs(deadAfterMs)) + LEASE_MS;
+  const double = kind === "pause" || kind === "mixed" ? paused : 0;
+  const none = kind === "kill"
+    ? 0
+    : kind === "power"
+    ? Math.max(without.none!, arbiterTakeoverMs(ttlMs), promiseMs(deadAfterMs)) + 500
+    : null;
+  return { double, apart: double, none, services: Infinity };
 }
 
 function ofKind(kind: Kind, config: LocalConfig): Omit<Bound, "apart"> {
@@ -143,7 +173,8 @@ function ofKind(kind: Kind, config: LocalConfig): Omit<Bound, "apart"> {
 export function livenessMs(config: LocalConfig): number {
   const { deadAfterMs, bootGraceMs } = config.heartbeat;
   return VACANT_DEAD_TIMES * deadAfterMs + bootGraceMs + 2 * FAILED_RETRY_MS + 120_000 +
-    60_000 + 4 * config.services.startDeadlineMs + 16 * config.failback.stableMs;
+    60_000 + 3 * (config.arbiter?.ttlMs ?? 0) + 4 * config.services.startDeadlineMs +
+    16 * config.failback.stableMs;
 }
 
 /** A goal that never ends is given up after this long. */

@@ -5,6 +5,7 @@
  */
 
 import { inParallel, run } from "./processes.ts";
+import { ARBITER_FROM } from "./scenario.ts";
 import { type Mutant, MUTANTS } from "./mutants.ts";
 
 /** How a mutant fared. */
@@ -54,7 +55,8 @@ async function one(mutant: Mutant): Promise<Hunted> {
     await Deno.writeTextFile(path, apply(mutant, await Deno.readTextFile(path)));
     const count = mutant.equivalent === undefined ? SEEDS_PER_MUTANT : SEEDS_PER_EQUIVALENT;
     const first = mutant.seed === undefined ? [] : [`${mutant.seed}`];
-    const args = ["tests/sim/worker.ts", "--first", ...first, `1-${count}`];
+    const from = mutant.arbiter === true ? ARBITER_FROM + 1 : 1;
+    const args = ["tests/sim/worker.ts", "--first", ...first, `${from}-${from + count - 1}`];
     let caughtBy: string | null = null;
     let seed: number | null = null;
     const { code, stderr } = await run({ args, cwd: copy, deadlineMs: DEADLINE_MS }, (line) => {

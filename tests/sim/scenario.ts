@@ -4,9 +4,9 @@
  * @module
  */
 
-import { type Kind, KINDS, livenessMs, TRANSITIONS_MAX } from "./bounds.ts";
+import { ARBITER_KINDS, type Kind, KINDS, livenessMs, TRANSITIONS_MAX } from "./bounds.ts";
 import { serves, type Worst } from "./checkers.ts";
-import { FAULTS, mend, TAKEOVER_KINDS, type Undo } from "./faults.ts";
+import { ARBITER_FAULTS, type Fault, FAULTS, mend, TAKEOVER_KINDS, type Undo } from "./faults.ts";
 import { Random } from "./random.ts";
 import { World, type WorldOptions } from "./world.ts";
 
@@ -22,13 +22,21 @@ export interface Outcome {
   readonly events: number;
 }
 
+/** Seeds from here on have an arbiter. */
+export const ARBITER_FROM = 1_000_000;
+
 const EPISODES = 8;
 const HOUR_MS = 3_600_000;
 
 /** Plays a seed. Never throws: what breaks is a violation. */
 export function play(seed: number): Outcome {
   const dice = new Random(seed * 2 + 1);
+  const arbiter = seed < ARBITER_FROM ? null : {
+    policy: dice.pick(["hold", "hold", "release"] as const),
+    ttlS: dice.pick([6, 6, 10, 20]),
+  };
   const options: WorldOptions = {
+    arbiter,
     preset: dice.pick(["fast", "balanced", "balanced", "calm"] as const),
     networks: dice.chance(0.6) ? 2 : 1,
     witness: dice.chance(0.8),
@@ -68,7 +76,7 @@ function tell(world: World, dice: Random): void {
   settle(world, broken);
   for (let n = 0; n < EPISODES && !broken(); n++) {
     const mixed = dice.chance(0.25);
-    const kind = mixed ? "mixed" : dice.pick(KINDS.filter((name) => name !== "mixed"));
+    const kind = mixed ? "mixed" : dice.pick(kindsOf(world));
     episode(world, kind, dice, broken);
     if (broken()) return;
     settle(world, broken);
@@ -77,6 +85,16 @@ function tell(world: World, dice: Random): void {
     world.jump(dice.between(0.2, 4) * HOUR_MS);
     time.runUntil(time.now + dice.between(3000, 12_000), broken);
   }
+}
+
+function kindsOf(world: World): Kind[] {
+  const kinds: Kind[] = KINDS.filter((name) => name !== "mixed");
+  // Most of what is of interest there is about the arbiter.
+  return world.etcd === null ? kinds : [...kinds, ...Array(4).fill(ARBITER_KINDS).flat()];
+}
+
+function faultsOf(world: World): Readonly<Record<string, Fault>> {
+  return world.etcd === null ? FAULTS : { ...FAULTS, ...ARBITER_FAULTS };
 }
 
 function episode(world: World, kind: Kind, dice: Random, broken: () => boolean): void {
@@ -88,9 +106,10 @@ function episode(world: World, kind: Kind, dice: Random, broken: () => boolean):
   checkers.expectsTakeover = TAKEOVER_KINDS.includes(kind) && target === serving &&
     other?.alive === true && other.node.loop.state.name === "standby";
   const undo: Undo[] = [];
-  const begin = (name: Exclude<Kind, "mixed">, at: 0 | 1): void => {
+  const faults = faultsOf(world);
+  const begin = (name: string, at: 0 | 1): void => {
     world.log(`FAULT ${name} at the ${world.hosts[at].role}`);
-    undo.push(FAULTS[name](world, at));
+    undo.push(faults[name]!(world, at));
   };
   if (kind !== "mixed") {
     begin(kind, target);
@@ -103,7 +122,7 @@ function episode(world: World, kind: Kind, dice: Random, broken: () => boolean):
       ]);
     time.runUntil(time.now + lasts, broken);
   } else {
-    const names = Object.keys(FAULTS) as Exclude<Kind, "mixed">[];
+    const names = Object.keys(faults);
     const count = 2 + dice.below(3);
     for (let n = 0; n < count; n++) {
       begin(dice.pick(names), dice.below(2) as 0 | 1);
