@@ -6,6 +6,7 @@
 
 import type { StatusDocument } from "../health/types.ts";
 import { formatAge } from "../runtime/data_sets.ts";
+import { formatRight } from "./arbiter_text.ts";
 import { dataSetText } from "./data_set_text.ts";
 
 interface Style {
@@ -32,6 +33,9 @@ export function formatStatus(
     ...formatServices(document, style),
     ...formatDataSets(document, style),
     ...formatStream(document, style),
+    ...(document.arbiter === null
+      ? []
+      : [row("right to serve", formatRightWith(document.arbiter, style))]),
     style.dim(row("configuration", formatConfig(document))),
     ...document.alerts.map((text) => row("alert", style.bad(text))),
     ...document.history.slice(-5).map(({ at, rule, why }) =>
@@ -128,6 +132,11 @@ function formatStream({ stream, peer, node }: StatusDocument, style: Style): str
   const why = seen === stream && stream.why !== "" ? `: ${stream.why}` : "";
   const waits = stream.synchronous ? ", commits wait for the slave" : "";
   return [row("stream", (seen.state === "streaming" ? text : style.bad(text)) + why + waits)];
+}
+
+function formatRightWith(arbiter: NonNullable<StatusDocument["arbiter"]>, style: Style): string {
+  const text = formatRight(arbiter);
+  return arbiter.reaches && !arbiter.byConsent ? text : style.bad(text);
 }
 
 function formatConfig({ node }: StatusDocument): string {

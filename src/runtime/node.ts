@@ -91,12 +91,8 @@ export class Node {
       this.#ports.history({ stateDir: options.stateDir, onTrouble });
     const knownWitnesses = options.memory.load()?.witnesses ?? [];
     this.links = new Links({ config, clock, knownWitnesses, onNews, ports: this.#ports });
-    const observe = (): Observation => this.#observer.observe([]);
-    this.right = new NodeRight(
-      { ...options, ports: this.#ports, node: this, observe },
-      former?.right ?? null,
-    );
-    this.keeper = this.#makeKeeper({ onTrouble, onNews });
+    this.right = this.#makeRight();
+    this.keeper = this.#makeKeeper(onTrouble, onNews);
     this.#gate = new GateKeeper({ gate: options.gate, onTrouble });
     this.#services = new ServicesWatch({
       config: config.services,
@@ -134,18 +130,15 @@ export class Node {
     const { memory, config, replicator, shield } = this.#options;
     const previous = memory.previous();
     const inMaintenance = previous?.state === "maintenance";
-    const adoptable = await findAdoptable(previous, {
-      config,
-      right: this.right,
-      keeper: this.keeper,
-      services: this.#services,
-      gate: this.#gate,
-      onTrouble: (text) => this.alerts.raise(text),
-    });
+    const { right, keeper } = this;
+    const [services, gate] = [this.#services, this.#gate];
+    const onTrouble = (text: string): void => this.alerts.raise(text);
+    const parts = { config, right, keeper, services, gate, onTrouble };
+    const adoptable = await findAdoptable(previous, parts);
     this.#observer.setAdoptable(adoptable);
     // In the background: adopted VIPs must be renewed now. A dead daemon may have left a shield.
     this.#gate.install();
-    shield.lower().catch((error: unknown) => this.alerts.raise(messageOf(error)));
+    shield.lower().catch((error: unknown) => onTrouble(messageOf(error)));
     log.info(adoptable ? "adopting what the previous daemon held" : "starting", {
       event: "start",
       role: config.role,
@@ -272,10 +265,7 @@ export class Node {
     this.#finish();
   }
 
-  #makeKeeper({ onTrouble, onNews }: {
-    readonly onTrouble: (text: string) => void;
-    readonly onNews: () => void;
-  }): VipKeeper {
+  #makeKeeper(onTrouble: (text: string) => void, onNews: () => void): VipKeeper {
     const { config, clock, poller, vips, former } = this.#options;
     return new VipKeeper({
       formerGarbage: former?.keeper.garbage ?? 0,
@@ -294,6 +284,12 @@ export class Node {
       onLapsed: (lateMs) => this.loop.push({ type: "stalled", stalledMs: lateMs }),
       onNews,
     });
+  }
+
+  #makeRight(): NodeRight {
+    const observe = (): Observation => this.#observer.observe([]);
+    const parts = { ...this.#options, ports: this.#ports, node: this, observe };
+    return new NodeRight(parts, parts.former?.right ?? null);
   }
 
   #makeRecorder(): Recorder {
@@ -460,17 +456,15 @@ export class Node {
       this.#stopTurning();
       this.#runner.cancel();
     }
+    const over = Promise.resolve();
     sayFarewell({
       clock,
-      told: forRestart ? Promise.resolve() : this.#performer.settled(),
-      hooks: forRestart ? Promise.resolve() : this.#runner.finish(),
+      told: forRestart ? over : this.#performer.settled(),
+      hooks: forRestart ? over : this.#runner.finish(),
       stopTurning: () => this.#stopTurning(),
       goals: () => this.#runner.settled(),
       right: () => this.right.end({ forRestart }),
-      close: () => {
-        this.#services.close();
-        this.links.close();
-      },
+      close: () => [this.#services, this.links].forEach((part) => part.close()),
       copies: () => replicator?.stop(),
     }).catch((error: unknown) => log.error(messageOf(error), { event: "end" }))
       .finally(() => this.#done.resolve());

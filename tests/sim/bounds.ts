@@ -73,6 +73,8 @@ export interface Bound {
 
 /** Longest delay of a frame that the simulation draws, and `ip` at its slowest without failing. */
 export const MAX_DELAY_MS = 300;
+/** A kernel that wakes removes what has lapsed meanwhile within this. */
+const WAKE_MS = 20;
 const IP_MS = 10;
 const PROBES_MS = 3 * 40 + 25 + 2 * FAST_TURN_MS;
 
@@ -114,7 +116,7 @@ function withArbiter(kind: Kind, config: LocalConfig): Bound {
   const { ttlMs } = config.arbiter!;
   const without = ofKind(kind, config);
   const paused = Math.max(ttlMs, consentMs(deadAfterMs)) + LEASE_MS;
-  const double = kind === "pause" || kind === "mixed" ? paused : 0;
+  const double = kind === "pause" || kind === "mixed" ? paused : kind === "freeze" ? WAKE_MS : 0;
   const none = kind === "kill"
     ? 0
     : kind === "power"
@@ -144,7 +146,7 @@ function ofKind(kind: Kind, config: LocalConfig): Omit<Bound, "apart"> {
       // When it ends both may set out at the same instant; without a witness both serve by then.
       return { double: heal, none, services };
     case "freeze":
-      return { double: heal + 20, none, services };
+      return { double: heal + WAKE_MS, none, services };
     case "pause":
       return { double: heal, none, services };
     case "split":
