@@ -39,12 +39,13 @@ export function parseConfig(text: string): Config {
   const services = withExtraUnits(readServices(root.services, preset, issues), units, issues);
   const replication = readReplication(root.replication, preset, issues);
   checkDatabaseRuns(services, replication.database !== null, issues);
+  const networks = readNetworks(root.networks, issues);
   const heartbeat = readHeartbeat(root.heartbeat, issues);
   const clusterName = cluster.name ?? "";
   const arbiter = readArbiter(root.arbiter, { heartbeat, clusterName, issues });
   const meaning = {
     cluster: { name: clusterName, preset: presetName },
-    networks: readNetworks(root.networks, issues),
+    networks,
     heartbeat,
     services,
     failback: readFailback(root.failback, issues),

@@ -325,6 +325,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "arbiter: the VIPs are mounted before the right is had (two steps swapped)",
     file: "goals.ts",
+    equivalent: "mounting looks at the right itself (create_goal_runner.ts): two locks on one door",
     arbiter: true,
     from: step(
       "acquire-right",
