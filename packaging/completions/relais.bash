@@ -13,7 +13,7 @@ _relais() {
   if [[ $cur == = ]]; then cur=''
   elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD - 2]}; fi
   if ((COMP_CWORD == 1)); then
-    _relais_words 'daemon receive status switchover failback maintenance reload sync fence return stream announce init pair check-config doctor keygen cleanup version verify drill -h --help -V --version'
+    _relais_words 'daemon receive status switchover failback maintenance reload sync fence return stream announce init pair check-config doctor keygen cleanup version verify drill arbiter -h --help -V --version'
     return
   fi
   case ${COMP_WORDS[1]} in
@@ -205,6 +205,17 @@ _relais() {
       --run-dir) _relais_paths -d; return ;;
     esac
     if [[ $cur == -* ]]; then _relais_words '--config --key --state-dir --run-dir --dry-run --json -h --help'
+    fi
+    ;;
+  arbiter)
+    case $prev in
+      --config) _relais_paths -f; return ;;
+      --key) _relais_paths -f; return ;;
+      --state-dir) _relais_paths -d; return ;;
+      --run-dir) _relais_paths -d; return ;;
+    esac
+    if [[ $cur == -* ]]; then _relais_words '--config --key --state-dir --run-dir --json -h --help'
+    else _relais_words 'status'
     fi
     ;;
   esac

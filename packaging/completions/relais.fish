@@ -168,3 +168,12 @@ complete -c relais -n '__fish_seen_subcommand_from drill' -l run-dir -x -a '(__f
 complete -c relais -n '__fish_seen_subcommand_from drill' -l dry-run -d 'only look (the only way)'
 complete -c relais -n '__fish_seen_subcommand_from drill' -l json -d 'print the steps as JSON'
 complete -c relais -n '__fish_seen_subcommand_from drill' -s h -l help -d 'print this help and exit'
+
+complete -c relais -n __fish_use_subcommand -a arbiter -d 'who has the right to serve, and whether etcd answers'
+complete -c relais -n '__fish_seen_subcommand_from arbiter' -l config -r -F -d 'configuration'
+complete -c relais -n '__fish_seen_subcommand_from arbiter' -l key -r -F -d 'cluster key'
+complete -c relais -n '__fish_seen_subcommand_from arbiter' -l state-dir -x -a '(__fish_complete_directories)' -d 'what survives a reboot'
+complete -c relais -n '__fish_seen_subcommand_from arbiter' -l run-dir -x -a '(__fish_complete_directories)' -d 'sockets and what ends with the boot'
+complete -c relais -n '__fish_seen_subcommand_from arbiter' -l json -d 'print the report as JSON'
+complete -c relais -n '__fish_seen_subcommand_from arbiter' -s h -l help -d 'print this help and exit'
+complete -c relais -n '__fish_seen_subcommand_from arbiter' -a 'status'

@@ -18,9 +18,14 @@ export class Endpoints implements EtcdCluster {
   readonly #clients: readonly Deno.HttpClient[];
   #preferred = 0;
 
-  /** @throws {Error} when a certificate or the password cannot be read */
-  constructor(config: ArbiterConfig, local: Pick<LocalConfig, "networks" | "role">) {
-    this.#clients = config.endpoints.map((url) => makeClient(config, ownAddressFor(url, local)));
+  /**
+   * @param local who asks; null: a host that is not known to be one of the two
+   * @throws {Error} when a certificate or the password cannot be read
+   */
+  constructor(config: ArbiterConfig, local: Pick<LocalConfig, "networks" | "role"> | null) {
+    this.#clients = config.endpoints.map((url) =>
+      makeClient(config, local === null ? null : ownAddressFor(url, local))
+    );
     const user = config.username === null ? null : {
       name: config.username,
       password: readFile(config.passwordFile ?? "", "password_file").replace(/\r?\n$/, ""),

@@ -9,6 +9,7 @@ import { ConfigError, formatIssue, IdentityError } from "../config/load.ts";
 import { ALERT_HOOK_KEY, HOOK_KEYS } from "../config/hooks_section.ts";
 import type { Config, HookConfig, HookMoment, HooksConfig } from "../config/types.ts";
 import type { Role } from "../core/types.ts";
+import { arbiterTakeoverMs, consentMs, promiseMs } from "../config/arbiter_timing.ts";
 import { messageOf } from "../os/errors.ts";
 
 /** Exit statuses of the verb, from sysexits.h (docs/exit-codes.md). */
@@ -116,11 +117,33 @@ function describe(config: Config, path: string, role: Role | null): string[] {
     `detection   ${heartbeat.preset}: a silent death is acted on within ` +
     `${deadAfterMs} + ${intervalMs} ms; a cut-off host drops its VIPs within ` +
     `${isolatedAfterMs} + ${intervalMs} ms`,
+    ...arbiterLines(config),
     `services    ${units === "" ? "none" : units}`,
     `failback    ${failback.mode}, after ${seconds(failback.stableMs)} of a ready master`,
     ...hookLines(config.hooks),
     `data sets   ${sets.length === 0 ? "none" : sets.join(", ")}`,
     `fingerprint ${config.fingerprint} (equal on both hosts)`,
+  ];
+}
+
+/** What an arbiter adds to the detection; the formulas are in docs/arbiter.md. */
+function arbiterLines({ arbiter, heartbeat }: Config): string[] {
+  if (arbiter === null) return [];
+  const { deadAfterMs, intervalMs } = heartbeat;
+  const takeover = Math.max(deadAfterMs + intervalMs, arbiterTakeoverMs(arbiter.ttlMs));
+  const policy = arbiter.policy === "hold"
+    ? `the one that serves goes on as long as its peer consents (each consent counts for ` +
+      `${seconds(consentMs(deadAfterMs))}, the peer then waits for ${
+        seconds(promiseMs(deadAfterMs))
+      })`
+    : "the one that serves lets go when its lease ends";
+  return [
+    `arbiter     ${arbiter.endpoints.join(", ")}, key ${arbiter.rightKey}, lease of ` +
+    `${
+      seconds(arbiter.ttlMs)
+    }: a takeover after a sudden death waits for the rest of it, at most ` +
+    `${seconds(takeover)} in all`,
+    `            without etcd: ${arbiter.policy}: ${policy}`,
   ];
 }
 

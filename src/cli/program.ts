@@ -24,7 +24,7 @@ import {
   waitOption,
 } from "./program_options.ts";
 import { addSetupVerbs } from "./program_setup.ts";
-import { addProofVerbs } from "./program_proof.ts";
+import { addArbiterVerbs, addProofVerbs } from "./program_proof.ts";
 import { addFenceVerb } from "./fence_verb.ts";
 import { report } from "./report.ts";
 import { addReturnVerb } from "./return_verb.ts";
@@ -90,6 +90,7 @@ export function createProgram(handle: DaemonHandle, choose: (run: Run) => void):
   addSetupVerbs(program, handle, choose);
   addLocalVerbs(program, handle, choose);
   addProofVerbs(program, handle, choose);
+  addArbiterVerbs(program, choose);
   return program;
 }
 

@@ -6,7 +6,7 @@
 
 import { Argument, type Command, Option } from "commander";
 import { DATA_SET_NAMES, type DataSetName } from "../core/types.ts";
-import { DEFAULT_PATHS } from "../runtime/paths.ts";
+import { controlSocket, DEFAULT_PATHS } from "../runtime/paths.ts";
 import type { DaemonHandle } from "./daemon.ts";
 
 type Run = () => Promise<number>;
@@ -44,6 +44,21 @@ export function addProofVerbs(
           json: !!options.json,
         })
       )
+    );
+}
+
+/** Verbs about the arbiter. */
+export function addArbiterVerbs(program: Command, choose: (run: Run) => void): void {
+  placed(program, "arbiter", "who has the right to serve, and whether etcd answers")
+    .addArgument(new Argument("<action>").choices(["status"]))
+    .option("--json", "print the report as JSON")
+    .action((_action: "status", options) =>
+      choose(async () => {
+        const { ControlClient } = await import("./control_client.ts");
+        const { arbiterStatus } = await import("./arbiter.ts");
+        const client = new ControlClient(controlSocket(options));
+        return await arbiterStatus(client, { config: options.config, json: !!options.json });
+      })
     );
 }
 

@@ -26,6 +26,7 @@ const VERBS = [
   "version",
   "verify",
   "drill",
+  "arbiter",
 ];
 
 /** The program itself, as a process of its own. */

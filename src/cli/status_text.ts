@@ -6,6 +6,7 @@
 
 import type { StatusDocument } from "../health/types.ts";
 import { formatAge } from "../runtime/data_sets.ts";
+import { formatRight } from "./arbiter_text.ts";
 import { dataSetText } from "./data_set_text.ts";
 import { fencingSummary } from "./fencing_text.ts";
 
@@ -34,6 +35,9 @@ export function formatStatus(
     ...formatDataSets(document, style),
     ...formatStream(document, style),
     ...formatFencing(document, style),
+    ...(document.arbiter === null
+      ? []
+      : [row("right to serve", formatRightWith(document.arbiter, style))]),
     style.dim(row("configuration", formatConfig(document))),
     ...document.alerts.map((text) => row("alert", style.bad(text))),
     ...document.history.slice(-5).map(({ at, rule, why }) =>
@@ -137,6 +141,11 @@ function formatFencing({ fencing }: StatusDocument, style: Style): string[] {
   if (fencing === null) return [];
   const { text, good } = fencingSummary(fencing);
   return [row("fencing", good === false ? style.bad(text) : text)];
+}
+
+function formatRightWith(arbiter: NonNullable<StatusDocument["arbiter"]>, style: Style): string {
+  const text = formatRight(arbiter);
+  return arbiter.reaches && !arbiter.byConsent ? text : style.bad(text);
 }
 
 function formatConfig({ node }: StatusDocument): string {

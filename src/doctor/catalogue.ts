@@ -21,6 +21,7 @@ export const GROUPS = [
   "disk",
   "services",
   "rivals",
+  "arbiter",
 ] as const;
 /** See the list of the same name. */
 export type Group = typeof GROUPS[number];
@@ -333,6 +334,16 @@ export const CATALOGUE = {
     group: "rivals",
     why: "XiVO's own HA starts, stops and overwrites what relais looks after.",
     mend: '"node_type": "disabled" in ha.conf, on both hosts; remove its cron jobs',
+  },
+  "arbiter.endpoints": {
+    group: "arbiter",
+    why: "Without its etcd nobody can take over, and the one that serves needs its peer's consent.",
+    mend: "start etcd there and let port 2379 in; relais arbiter status",
+  },
+  "arbiter.timing": {
+    group: "arbiter",
+    why: "A lease much longer than the detection is how long telephones wait after a sudden death.",
+    mend: "a shorter ttl in [arbiter], where the way to etcd allows it",
   },
 } as const satisfies Readonly<Record<string, Entry>>;
 

@@ -5,6 +5,7 @@
  */
 
 import { addressChecks } from "./addresses.ts";
+import { arbiterChecks } from "./arbiter.ts";
 import { comparisonChecks } from "./comparisons.ts";
 import { daemonChecks } from "./daemon.ts";
 import { toolChecks } from "./database_client_tools.ts";
@@ -31,6 +32,7 @@ export function allChecks(patient: Patient): readonly Check[] {
     firewallChecks,
     toolChecks,
     rivalChecks,
+    arbiterChecks,
   ];
   return rooms.flatMap((room) => room(patient));
 }

@@ -56,7 +56,7 @@ export interface PeerFacts {
  *
  * @throws {Error} when there is none that can be understood, with what ssh or the peer said
  */
-async function callPeer(verb: string, options: CallOptions): Promise<Answer> {
+export async function callPeer(verb: string, options: CallOptions): Promise<Answer> {
   const { transport, address, clock, deadlineMs, signal } = options;
   signal.throwIfAborted();
   // ssh takes the first value of an option: none of these connections is shared or kept.

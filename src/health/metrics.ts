@@ -33,6 +33,7 @@ export function renderMetrics(status: StatusDocument): string {
     ...vipMetrics(status),
     ...dataSetMetrics(status),
     ...streamMetrics(status),
+    ...arbiterMetrics(status),
     ...verificationMetrics(status),
     ...fencingMetrics(status),
     ...counterMetrics(status),
@@ -296,6 +297,39 @@ function fencingMetrics({ fencing }: StatusDocument): Metric[] {
     ]),
     counter("fencing_checks_failed", "Looks at the device that failed.", [
       [{}, counters.checksFailed],
+    ]),
+  ];
+}
+
+const RIGHTS = ["mine", "peer", "free", "unknown"] as const;
+
+function arbiterMetrics({ arbiter }: StatusDocument): Metric[] {
+  if (arbiter === null) return [];
+  return [
+    gauge(
+      "arbiter_right",
+      "1 for whose the right to serve is, by the arbiter's last answer.",
+      RIGHTS.map((right) => [{ right }, arbiter.right === right]),
+    ),
+    gauge("arbiter_right_seconds", "How long the right is still certainly this node's.", [
+      [{}, seconds(arbiter.validForMs)],
+    ]),
+    gauge(
+      "arbiter_by_consent",
+      "1 while the node serves without the arbiter as its peer consents.",
+      [
+        [{}, arbiter.byConsent],
+      ],
+    ),
+    gauge("arbiter_reachable", "1 if the arbiter answered the last question.", [
+      [{}, arbiter.reaches],
+    ]),
+    gauge("arbiter_last_answer_seconds", "Age of the arbiter's last answer.", [
+      [{}, seconds(arbiter.lastAnswerAgoMs)],
+    ]),
+    counter("arbiter_answers", "Questions that the arbiter answered.", [[{}, arbiter.answers]]),
+    counter("arbiter_failures", "Questions that the arbiter did not answer.", [
+      [{}, arbiter.failures],
     ]),
   ];
 }

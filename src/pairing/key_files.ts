@@ -15,7 +15,7 @@ import {
   readKeyFile,
   readKeys,
 } from "../heartbeat/key.ts";
-import { removeIfThere, syncPath, writeFileAtomically } from "../replication/durable_file.ts";
+import { removeIfThere, syncPath, writeFileAtomically } from "../os/durable_file.ts";
 import type { KeyOrder, KeyState } from "./key_protocol.ts";
 import { dirname } from "node:path";
 

@@ -149,18 +149,15 @@ export class Node {
     const { memory, config, replicator, shield } = this.#options;
     const previous = memory.previous();
     const inMaintenance = previous?.state === "maintenance";
-    const adoptable = await findAdoptable(previous, {
-      config,
-      right: this.right,
-      keeper: this.keeper,
-      services: this.#services,
-      gate: this.#gate,
-      onTrouble: (text) => this.alerts.raise(text),
-    });
+    const { right, keeper } = this;
+    const [services, gate] = [this.#services, this.#gate];
+    const onTrouble = (text: string): void => this.alerts.raise(text);
+    const parts = { config, right, keeper, services, gate, onTrouble };
+    const adoptable = await findAdoptable(previous, parts);
     this.#observer.setAdoptable(adoptable);
     // In the background: adopted VIPs must be renewed now. A dead daemon may have left a shield.
     this.#gate.install();
-    shield.lower().catch((error: unknown) => this.alerts.raise(messageOf(error)));
+    shield.lower().catch((error: unknown) => onTrouble(messageOf(error)));
     log.info(adoptable ? "adopting what the previous daemon held" : "starting", {
       event: "start",
       role: config.role,

@@ -5,6 +5,7 @@
  */
 
 import type { LocalConfig } from "../../src/config/types.ts";
+import { arbiterTakeoverMs, consentMs, promiseMs } from "../../src/config/arbiter_timing.ts";
 import { FAST_TURN_MS, SLOW_TURN_MAX_MS } from "../../src/runtime/loop.ts";
 import { FAILED_RETRY_MS, GOAL_DEADLINE_MS } from "../../src/core/transitions_rest.ts";
 import { VACANT_DEAD_TIMES } from "../../src/core/guards.ts";
@@ -45,8 +46,18 @@ export const KINDS = [
   "mixed",
 ] as const;
 
-/** See {@linkcode KINDS}. */
-export type Kind = typeof KINDS[number];
+/** What else happens where there is an arbiter. */
+export const ARBITER_KINDS = [
+  "etcd",
+  "etcd-one",
+  "etcd-slow",
+  "etcd-leader",
+  "partition",
+  "hold-split",
+] as const;
+
+/** See {@linkcode KINDS} and {@linkcode ARBITER_KINDS}. */
+export type Kind = typeof KINDS[number] | typeof ARBITER_KINDS[number];
 
 /** What a kind may cost at most, milliseconds. */
 export interface Bound {
@@ -62,6 +73,8 @@ export interface Bound {
 
 /** Longest delay of a frame that the simulation draws, and `ip` at its slowest without failing. */
 export const MAX_DELAY_MS = 300;
+/** A kernel that wakes removes what has lapsed meanwhile within this. */
+const WAKE_MS = 20;
 const IP_MS = 10;
 const PROBES_MS = 3 * 40 + 25 + 2 * FAST_TURN_MS;
 
@@ -94,8 +107,27 @@ const FENCING_MARGIN_MS = 2500;
 export function boundOf(kind: Kind, config: LocalConfig): Bound {
   const fenced = config.fencing === undefined ? 0 : config.fencing.deadlineMs + FENCING_MARGIN_MS;
   const apart = ["ip", "loss", "one-way-loss", "delay", "mixed"].includes(kind) ? Infinity : 0;
+  if (config.arbiter !== null) return withArbiter(kind, config);
   const bound = ofKind(kind, config);
   return { apart, ...bound, none: bound.none === null ? null : bound.none + fenced };
+}
+
+/**
+ * With an arbiter nobody serves beside the one that has the right, whatever else is broken. Only a machine
+ * whose clocks stood still counts its right (or its peer's consent, and the kernel its VIPs) on from there.
+ */
+function withArbiter(kind: Kind, config: LocalConfig): Bound {
+  const { deadAfterMs } = config.heartbeat;
+  const { ttlMs } = config.arbiter!;
+  const without = ofKind(kind, config);
+  const paused = Math.max(ttlMs, consentMs(deadAfterMs)) + LEASE_MS;
+  const double = kind === "pause" || kind === "mixed" ? paused : kind === "freeze" ? WAKE_MS : 0;
+  const none = kind === "kill"
+    ? 0
+    : kind === "power"
+    ? Math.max(without.none!, arbiterTakeoverMs(ttlMs), promiseMs(deadAfterMs)) + 500
+    : null;
+  return { double, apart: double, none, services: Infinity };
 }
 
 function ofKind(kind: Kind, config: LocalConfig): Omit<Bound, "apart"> {
@@ -119,7 +151,7 @@ function ofKind(kind: Kind, config: LocalConfig): Omit<Bound, "apart"> {
       // When it ends both may set out at the same instant; without a witness both serve by then.
       return { double: heal, none, services };
     case "freeze":
-      return { double: heal + 20, none, services };
+      return { double: heal + WAKE_MS, none, services };
     case "pause":
       return { double: heal, none, services };
     case "split":
@@ -148,7 +180,8 @@ function ofKind(kind: Kind, config: LocalConfig): Omit<Bound, "apart"> {
 export function livenessMs(config: LocalConfig): number {
   const { deadAfterMs, bootGraceMs } = config.heartbeat;
   return VACANT_DEAD_TIMES * deadAfterMs + bootGraceMs + 2 * FAILED_RETRY_MS + 120_000 +
-    60_000 + 4 * config.services.startDeadlineMs + 16 * config.failback.stableMs;
+    60_000 + 3 * (config.arbiter?.ttlMs ?? 0) + 4 * config.services.startDeadlineMs +
+    16 * config.failback.stableMs;
 }
 
 /** A goal that never ends is given up after this long. */

@@ -11,7 +11,7 @@ import { SERVING_STATES } from "../../src/core/situation.ts";
 import { RULES } from "../../src/core/transitions.ts";
 import { boundOf, type Kind, terms } from "./bounds.ts";
 import type { Daemon } from "./daemon.ts";
-import type { Host } from "./host.ts";
+import { type Host, LEASE_MS } from "./host.ts";
 import { CLIENTS, MASTER, SLAVE, WITNESS } from "./network.ts";
 import type { World } from "./world.ts";
 
@@ -63,6 +63,7 @@ export class Checkers {
   #apartSince: number | null = null;
   #joinedSince: number | null = null;
   #lookedAt = 0;
+  #maintainedAt = -Infinity;
 
   constructor(readonly world: World) {}
 
@@ -127,7 +128,7 @@ export class Checkers {
     const passed = now - this.#lookedAt;
     this.#lookedAt = now;
     const bound = boundOf(this.kind, this.world.configs[0]);
-    const apart = this.#areApart();
+    const apart = this.world.etcd === null ? this.#areApart() : this.#isOperators();
     for (let phone = 0; phone < CLIENTS; phone++) {
       const by = [MASTER, SLAVE].filter((host) =>
         this.world.phones.isAnsweredBy(phone, host as 0 | 1)
@@ -220,6 +221,16 @@ export class Checkers {
     return apart && hosts.every((host) => host.answers);
   }
 
+  /** A host is, or was when its kernel last renewed its VIPs, in maintenance: an operator answers for it. */
+  #isOperators(): boolean {
+    const { daemons, time } = this.world;
+    const isOne = daemons.some((daemon) =>
+      daemon?.alive === true && daemon.node.loop.state.name === "maintenance"
+    );
+    if (isOne) this.#maintainedAt = time.now;
+    return time.now - this.#maintainedAt <= LEASE_MS;
+  }
+
   /** In maintenance nothing is acted upon: what runs there is the operator's. */
   #isExcused(): boolean {
     return this.world.daemons.some((daemon) =>
@@ -246,7 +257,8 @@ export class Checkers {
   }
 
   #note(what: keyof Worst, ms: number): void {
-    const key = `${this.world.options.preset} ${this.kind}`;
+    const arbiter = this.world.etcd === null ? "" : "+arbiter";
+    const key = `${this.world.options.preset}${arbiter} ${this.kind}`;
     const worst = this.worst.get(key) ?? { double: 0, none: 0, services: 0, settle: 0 };
     worst[what] = Math.max(worst[what], ms);
     this.worst.set(key, worst);

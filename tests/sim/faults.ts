@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Kind, MAX_DELAY_MS } from "./bounds.ts";
+import { type ARBITER_KINDS, type Kind, type KINDS, MAX_DELAY_MS } from "./bounds.ts";
 import { CLIENT, MASTER, SLAVE, WITNESS } from "./network.ts";
 import { serves } from "./checkers.ts";
 import type { World } from "./world.ts";
@@ -23,7 +23,7 @@ const RESTART_MS = [200, 1200] as const;
 export const TAKEOVER_KINDS: readonly Kind[] = ["power", "freeze", "pause", "cut", "cable", "kill"];
 
 /** Each kind but `mixed`. */
-export const FAULTS: Readonly<Record<Exclude<Kind, "mixed">, Fault>> = {
+export const FAULTS: Readonly<Record<Exclude<typeof KINDS[number], "mixed">, Fault>> = {
   "power": (world, target) => {
     cutPower(world, target);
     return () => switchOn(world, target);
@@ -199,10 +199,92 @@ export const FAULTS: Readonly<Record<Exclude<Kind, "mixed">, Fault>> = {
   },
 };
 
+/** What happens to the etcd of an arbiter, and to pairs that have one. */
+export const ARBITER_FAULTS: Readonly<Record<typeof ARBITER_KINDS[number], Fault>> = {
+  "etcd": (world) => {
+    world.etcd!.up = false;
+    return () => mendEtcd(world);
+  },
+  "etcd-one": (world, target) => {
+    world.etcd!.reach[target] = false;
+    return () => mendEtcd(world);
+  },
+  "etcd-slow": (world) => {
+    world.etcd!.slowMs = world.random.between(100, 2000);
+    return () => mendEtcd(world);
+  },
+  // Elections again and again; the old leader renews leases for a while that the new one knows nothing of.
+  "etcd-leader": (world) => {
+    let over = false;
+    const elect = (): void => {
+      if (over) return;
+      const etcd = world.etcd!;
+      etcd.elect();
+      etcd.oldLeaderUntil = world.time.now + world.random.between(0, 8000);
+      world.time.after(world.random.between(3000, 15_000), elect);
+    };
+    elect();
+    return () => {
+      over = true;
+      mendEtcd(world);
+    };
+  },
+  // The hosts do not hear each other, the telephones hear both, and each host's way to etcd comes and goes.
+  "partition": (world) => {
+    const undo = cut(world, [MASTER], [SLAVE]);
+    let over = false;
+    const flip = (): void => {
+      if (over) return;
+      const { random } = world;
+      const etcd = world.etcd!;
+      const way = random.below(3);
+      if (way === 2) etcd.up = !etcd.up;
+      else etcd.reach[way] = !etcd.reach[way];
+      world.time.after(random.between(500, 12_000), flip);
+    };
+    world.time.after(world.random.between(0, 12_000), flip);
+    return () => {
+      over = true;
+      undo();
+      mendEtcd(world);
+    };
+  },
+  // One serves by the other's consent; then nobody hears anybody, and etcd comes back for the other one.
+  "hold-split": (world, target) => {
+    const etcd = world.etcd!;
+    etcd.up = false;
+    let over = false;
+    world.time.after(world.random.between(1000, 15_000), () => {
+      if (over) return;
+      cut(world, [MASTER], [SLAVE]);
+      etcd.reach[target] = false;
+      world.time.after(world.random.between(0, 4000), () => {
+        if (!over) etcd.up = true;
+      });
+    });
+    return () => {
+      over = true;
+      heal(world);
+      mendEtcd(world);
+    };
+  },
+};
+
+function mendEtcd({ etcd }: World): void {
+  if (etcd === null) return;
+  // It starts again: a leader is elected, every lease lives its whole time again.
+  if (!etcd.up) etcd.elect();
+  etcd.up = true;
+  etcd.reach.fill(true);
+  etcd.slowMs = 0;
+  etcd.oldLeaderUntil = -Infinity;
+}
+
 /** After all faults: cables, switches, tools and daemons are in order. */
 export function mend(world: World): void {
   heal(world);
   world.power.mode = "works";
+  mendEtcd(world);
   for (const host of world.hosts) {
     const daemon = world.daemons[host.index];
     host.serviceMode = "ok";

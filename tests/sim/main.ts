@@ -10,18 +10,22 @@
 
 import { localConfig, parseConfig } from "../../src/config/load.ts";
 import { RULES } from "../../src/core/transitions.ts";
-import { boundOf, type Kind, KINDS } from "./bounds.ts";
+import { ARBITER_KINDS, boundOf, type Kind, KINDS } from "./bounds.ts";
 import type { Worst } from "./checkers.ts";
 import { hunt, type Hunted } from "./hunt.ts";
 import { inParallel, run } from "./processes.ts";
-import { FENCED_FROM } from "./scenario.ts";
+import { ARBITER_FROM, FENCED_FROM } from "./scenario.ts";
 import { REGRESSIONS } from "./regressions.ts";
 
 const QUICK = 230;
+/** Of those with an arbiter, for each of the others. */
+const ARBITER_SHARE = 0.5;
 const CHUNK = 20;
 /** A chunk that takes longer stands still. */
 const CHUNK_DEADLINE_MS = 600_000;
 const ROOT = new URL("../../", import.meta.url).pathname;
+
+const ALL_KINDS: readonly Kind[] = [...KINDS, ...ARBITER_KINDS];
 
 /** Rows that no run takes, and why that is right. */
 const NEVER: Readonly<Record<string, string>> = {};
@@ -56,10 +60,14 @@ const fenced = Math.max(Math.min(seeds, 40), Math.floor(seeds / 5));
 for (let seed = FENCED_FROM; seed < FENCED_FROM + fenced; seed += CHUNK) {
   chunks.push(`${seed}-${Math.min(seed + CHUNK, FENCED_FROM + fenced) - 1}`);
 }
+const arbitrated = Math.ceil(seeds * ARBITER_SHARE);
+for (let n = 0; n < arbitrated; n += CHUNK) {
+  const first = ARBITER_FROM + from + n;
+  chunks.push(`${first}-${first + Math.min(CHUNK, arbitrated - n) - 1}`);
+}
 console.log(
-  `simulation: seeds ${from} to ${
-    from + seeds - 1
-  } , ${fenced} with fencing, and ${REGRESSIONS.length} kept ones`,
+  `simulation: seeds ${from} to ${from + seeds - 1}, ${fenced} with fencing, ` +
+    `${arbitrated} with an arbiter, ${REGRESSIONS.length} kept ones`,
 );
 await inParallel(chunks, jobs, async (chunk) => {
   const args = ["tests/sim/worker.ts", ...chunk.split(" ")];
@@ -149,12 +157,15 @@ function printCoverage(): { readonly taken: number; readonly unexplained: string
 }
 
 function boundsOf(key: string): ReturnType<typeof boundOf> {
-  const [preset = "", kind = ""] = key.split(" ");
+  const [world = "", kind = ""] = key.split(" ");
+  const [preset, arbiter] = world.split("+");
   const config = parseConfig(
     '[cluster]\nname = "sim"\n[[networks]]\nname = "voip"\nmaster = "10.20.0.11"\nslave = "10.20.0.12"\n' +
       'prefix = 24\nvip = "10.20.0.10"\n[[networks]]\nname = "data"\nmaster = "10.20.1.11"\n' +
       `slave = "10.20.1.12"\nprefix = 24\nwitnesses = []\n[heartbeat]\npreset = "${preset}"\n` +
-      '[services]\nunits = ["a.service", "b.service"]\nstop_deadline_s = 10\n',
+      '[services]\nunits = ["a.service", "b.service"]\nstop_deadline_s = 10\n' +
+      // The longest lease that is played: its bounds are the widest.
+      (arbiter === undefined ? "" : '[arbiter]\netcd = ["http://10.20.0.254:2379"]\nttl = "20s"\n'),
   );
   return boundOf(kind as Kind, localConfig(config, "master"));
 }
@@ -182,7 +193,7 @@ async function writeResult(): Promise<void> {
   }).output().catch(() => ({ stdout: new Uint8Array() }));
   await Deno.mkdir(`${ROOT}dist/results`, { recursive: true });
   const kinds = Object.fromEntries(
-    [...worst].filter(([key]) => KINDS.includes(key.split(" ")[1] as Kind)).sort().map(
+    [...worst].filter(([key]) => ALL_KINDS.includes(key.split(" ")[1] as Kind)).sort().map(
       ([key, seen]) => {
         const { double, none, services } = boundsOf(key);
         return [key, {

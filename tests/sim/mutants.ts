@@ -15,6 +15,8 @@ export interface Mutant {
   readonly seed?: number;
   /** Only pairs that switch each other off can notice it. */
   readonly fencing?: true;
+  /** Only where there is an arbiter can it be seen. */
+  readonly arbiter?: true;
   /** Why no simulation can see it; then it is listed and does not fail the run. */
   readonly equivalent?: string;
 }
@@ -283,8 +285,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: "no adoption",
     file: "transitions_rest.ts",
     seed: 6,
-    from: "guard: ({ seen }) => seen.adoptable,",
-    to: "guard: () => false,",
+    from: 'seen.adoptable && (s.mayServe || state.maintenanceAsked === "on"),',
+    to: "false && (seen.adoptable || s.mayServe || state.stopAsked),",
   },
   {
     name: "stray services stay",
@@ -374,5 +376,110 @@ export const MUTANTS: readonly Mutant[] = [
     to: "",
     equivalent:
       "both set out at one instant, and the slave yields within the bound; ready_master_first.scenario holds it",
+  },
+  {
+    name: "arbiter: a takeover acquires no right",
+    file: "goals.ts",
+    arbiter: true,
+    from: step(
+      "acquire-right",
+      '"fail", "where an arbiter gives it: nothing is mounted or started without the right to serve"',
+    ),
+    to: "",
+  },
+  {
+    name: "arbiter: the VIPs are mounted before the right is had (two steps swapped)",
+    file: "goals.ts",
+    equivalent: "mounting looks at the right itself (create_goal_runner.ts): two locks on one door",
+    arbiter: true,
+    from: step(
+      "acquire-right",
+      '"fail", "where an arbiter gives it: nothing is mounted or started without the right to serve"',
+    ),
+    to: 'step("mount-vips", "go-on", "x"),\n step("acquire-right", "fail", "x"),',
+  },
+  {
+    name: "arbiter: the lease is counted from the answer, and for longer than etcd does",
+    file: "../arbiter/right_keeper.ts",
+    arbiter: true,
+    from: "validUntil: sentAt + Math.min(ttlMs, grantedMs) - arbiterMarginMs(ttlMs) };",
+    to: "validUntil: Math.max(sentAt, this.#options.clock.nowMs()) + Math.min(ttlMs, grantedMs) };",
+  },
+  {
+    name: "arbiter: an old leader's renewal counts",
+    file: "../arbiter/right_keeper.ts",
+    arbiter: true,
+    from: "if (alive.term === seen.term) this.#lease",
+    to: "this.#lease",
+  },
+  {
+    name: "arbiter: hold without the peer's consent",
+    file: "right.ts",
+    arbiter: true,
+    from: "if (peer.arbiter?.consents !== true || peer.askedAt === undefined) return consentUntil;",
+    to: "if (peer.askedAt === undefined) return consentUntil;",
+  },
+  {
+    name: "arbiter: hold for ever, once the peer consented",
+    file: "right.ts",
+    arbiter: true,
+    from: "consentUntil !== null && now < consentUntil;",
+    to: "consentUntil !== null;",
+  },
+  {
+    name: "arbiter: a promise does not bind",
+    file: "right.ts",
+    arbiter: true,
+    from: "&& now >= (arbiter?.promisedUntil ?? -Infinity)",
+    to: "",
+  },
+  {
+    name: "arbiter: a promise ends when the consent does, with VIPs still in the kernel",
+    file: "../config/arbiter_timing.ts",
+    arbiter: true,
+    from: "return consentMs(deadAfterMs) + KERNEL_KEEPS_MS + PROMISE_SLACK_MS;",
+    to: "return consentMs(deadAfterMs) / 2;",
+  },
+  {
+    name: "arbiter: who lost the right keeps the VIPs",
+    file: "transitions_safety.ts",
+    arbiter: true,
+    from: '[{ type: "drop-vips" }, { type: "cancel-goal" }],',
+    to: '[{ type: "cancel-goal" }],',
+  },
+  {
+    name: "arbiter: a right that ran out is no reason to let go",
+    file: "right.ts",
+    arbiter: true,
+    from: "mayServe: isMine || byConsent,",
+    to: "mayServe: true,",
+  },
+  {
+    name: "arbiter: the kernel may remember the VIPs for longer than the right lasts",
+    file: "../config/arbiter_timing.ts",
+    arbiter: true,
+    from: "export const KERNEL_KEEPS_MS = 3000;",
+    to: "export const KERNEL_KEEPS_MS = 0;",
+  },
+  {
+    name: "arbiter: the right is never to be had",
+    file: "right.ts",
+    arbiter: true,
+    from: '(isMine || right === "free") &&',
+    to: "isMine &&",
+  },
+  {
+    name: "arbiter: a node that came to rest keeps the right",
+    file: "../arbiter/right_keeper.ts",
+    arbiter: true,
+    from: "const letsGo = !serves && vipsGone;",
+    to: "const letsGo = serves && vipsGone;",
+  },
+  {
+    name: "arbiter: the right is given back while VIPs are mounted",
+    file: "../arbiter/right_keeper.ts",
+    arbiter: true,
+    from: "const letsGo = !serves && vipsGone;",
+    to: "const letsGo = !serves || !vipsGone;",
   },
 ];

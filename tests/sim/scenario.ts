@@ -4,9 +4,17 @@
  * @module
  */
 
-import { type Kind, KINDS, livenessMs, TRANSITIONS_MAX } from "./bounds.ts";
+import { ARBITER_KINDS, type Kind, KINDS, livenessMs, TRANSITIONS_MAX } from "./bounds.ts";
 import { serves, type Worst } from "./checkers.ts";
-import { FAULTS, mend, switchOn, TAKEOVER_KINDS, type Undo } from "./faults.ts";
+import {
+  ARBITER_FAULTS,
+  type Fault,
+  FAULTS,
+  mend,
+  switchOn,
+  TAKEOVER_KINDS,
+  type Undo,
+} from "./faults.ts";
 import { Random } from "./random.ts";
 import { World, type WorldOptions } from "./world.ts";
 
@@ -22,16 +30,24 @@ export interface Outcome {
   readonly events: number;
 }
 
+/** Seeds from here on have an arbiter. */
+export const ARBITER_FROM = 1_000_000;
+
 const EPISODES = 8;
 const HOUR_MS = 3_600_000;
 
-/** Seeds from here on play pairs that switch each other off: the stories of the others stay what they are. */
+/** Seeds from here to {@linkcode ARBITER_FROM} play pairs that switch each other off: the stories of the others stay what they are. */
 export const FENCED_FROM = 900_001;
 
 /** Plays a seed. Never throws: what breaks is a violation. */
 export function play(seed: number): Outcome {
   const dice = new Random(seed * 2 + 1);
+  const arbiter = seed < ARBITER_FROM ? null : {
+    policy: dice.pick(["hold", "hold", "release"] as const),
+    ttlS: dice.pick([6, 6, 10, 20]),
+  };
   const options: WorldOptions = {
+    arbiter,
     preset: dice.pick(["fast", "balanced", "balanced", "calm"] as const),
     networks: dice.chance(0.6) ? 2 : 1,
     witness: dice.chance(0.8),
@@ -40,7 +56,7 @@ export function play(seed: number): Outcome {
     stableS: dice.pick([2, 5, 30]),
     twoVips: dice.chance(0.5),
     startDeadlineS: dice.pick([20, 20, 20, 400]),
-    fencing: seed < FENCED_FROM
+    fencing: seed < FENCED_FROM || seed >= ARBITER_FROM
       ? null
       : new Random(seed).pick(["required", "required", "required", "best-effort"] as const),
   };
@@ -74,7 +90,7 @@ function tell(world: World, dice: Random): void {
   settle(world, broken);
   for (let n = 0; n < EPISODES && !broken(); n++) {
     const mixed = dice.chance(0.25);
-    const kind = mixed ? "mixed" : dice.pick(KINDS.filter((name) => name !== "mixed"));
+    const kind = mixed ? "mixed" : dice.pick(kindsOf(world));
     episode(world, kind, dice, broken);
     if (broken()) return;
     settle(world, broken);
@@ -83,6 +99,16 @@ function tell(world: World, dice: Random): void {
     world.jump(dice.between(0.2, 4) * HOUR_MS);
     time.runUntil(time.now + dice.between(3000, 12_000), broken);
   }
+}
+
+function kindsOf(world: World): Kind[] {
+  const kinds: Kind[] = KINDS.filter((name) => name !== "mixed");
+  // Most of what is of interest there is about the arbiter.
+  return world.etcd === null ? kinds : [...kinds, ...Array(4).fill(ARBITER_KINDS).flat()];
+}
+
+function faultsOf(world: World): Readonly<Record<string, Fault>> {
+  return world.etcd === null ? FAULTS : { ...FAULTS, ...ARBITER_FAULTS };
 }
 
 function episode(world: World, kind: Kind, dice: Random, broken: () => boolean): void {
@@ -96,9 +122,10 @@ function episode(world: World, kind: Kind, dice: Random, broken: () => boolean):
     other?.alive === true && other.node.loop.state.name === "standby";
   if (["power", "alone-ill", "stuck"].includes(kind)) operatorConfirms(world, kind, target);
   const undo: Undo[] = [];
-  const begin = (name: Exclude<Kind, "mixed">, at: 0 | 1): void => {
+  const faults = faultsOf(world);
+  const begin = (name: string, at: 0 | 1): void => {
     world.log(`FAULT ${name} at the ${world.hosts[at].role}`);
-    undo.push(FAULTS[name](world, at));
+    undo.push(faults[name]!(world, at));
   };
   if (kind !== "mixed") {
     begin(kind, target);
@@ -111,7 +138,7 @@ function episode(world: World, kind: Kind, dice: Random, broken: () => boolean):
       ]);
     time.runUntil(time.now + lasts, broken);
   } else {
-    const names = Object.keys(FAULTS) as Exclude<Kind, "mixed">[];
+    const names = Object.keys(faults);
     const count = 2 + dice.below(3);
     for (let n = 0; n < count; n++) {
       begin(dice.pick(names), dice.below(2) as 0 | 1);

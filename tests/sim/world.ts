@@ -260,9 +260,19 @@ export class World {
     const [a, b] = this.daemons;
     if (a?.alive !== true || b?.alive !== true || a.blocked || b.blocked) return false;
     const names = [a.node.loop.state.name, b.node.loop.state.name].sort().join();
-    return names === "active,standby" && !this.#failbackIsPending() && a.node.busyWith === null &&
+    return names === "active,standby" && this.#rightIsKept() && !this.#failbackIsPending() &&
+      a.node.busyWith === null &&
       b.node.busyWith === null &&
       this.phones.allServed() && this.hosts.some(({ running }) => running === "none");
+  }
+
+  /** The one that serves has the right, and both reach the arbiter. */
+  #rightIsKept(): boolean {
+    if (this.etcd === null) return true;
+    return this.daemons.every((daemon) => {
+      const seen = daemon!.node.right.keeper!.evidence(daemon!.nodeNow());
+      return seen.reaches && (seen.right === "mine" || daemon!.node.loop.state.name !== "active");
+    });
   }
 
   /** The slave serves and will give the service back by itself, sooner or later. */

@@ -85,7 +85,9 @@ const peer: fc.Arbitrary<PeerReport | null> = fc.option(
 
 /** Mostly none, as in most clusters. */
 const arbiter: fc.Arbitrary<ArbiterEvidence> = fc.record({
-  right: fc.constantFrom("mine" as const, "peer" as const, "free" as const, "unknown" as const),
+  right: fc.constantFrom(
+    ...(["mine", "mine", "peer", "free", "free", "free", "unknown"] as const),
+  ),
   validUntil: fc.constantFrom(null, 4000, 4000, -1),
   reaches: mostly,
   promisedUntil: fc.constantFrom(null, null, -1, 3000),
@@ -176,7 +178,7 @@ export const anyObservation: fc.Arbitrary<Observation> = fc.record({
   })
     .chain((value) => rarely.map((use) => use ? value : null)),
   hasKey: mostly,
-  arbiter: fc.option(arbiter, { freq: 5 }),
+  arbiter,
   localFaults: rarely.map((has) => has ? ["pg_dump is missing"] : []),
   events: fc.oneof(
     { weight: 4, arbitrary: fc.constant([]) },
