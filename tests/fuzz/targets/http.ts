@@ -171,6 +171,9 @@ const serverTarget: Target = {
         }
         return accepted;
       },
+      drip: async (bytes): Promise<void> => {
+        await serve(Array.from(bytes, (byte) => Uint8Array.of(byte)));
+      },
     };
   },
 };

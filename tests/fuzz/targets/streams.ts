@@ -17,7 +17,7 @@ import {
   FRAME_HEAD_BYTES,
   MAX_CONTENT_BYTES,
 } from "../../../src/replication/lasting_frames.ts";
-import { LastingPipe, WINDOW_BYTES } from "../../../src/replication/lasting_pipe.ts";
+import { LastingPipe } from "../../../src/replication/lasting_pipe.ts";
 import { readSetStream, SetStreamError, writeSetStream } from "../../../src/replication/stream.ts";
 import {
   encodePiece,
@@ -27,7 +27,7 @@ import {
   type TablesManifest,
 } from "../../../src/replication/tables_format.ts";
 import { ManualClock } from "../../support/manual_clock.ts";
-import { bytesOf, chunksOf, concat, jsonOf, streamOf, textOf } from "../bytes.ts";
+import { bytesOf, chunksOf, concat, dripOf, jsonOf, streamOf, textOf } from "../bytes.ts";
 import type { Random } from "../random.ts";
 import { mustBePlain, mustEqual, mustHold, orRefused, orRefusedLater } from "../target.ts";
 import { stateless, type Target } from "../target.ts";
@@ -73,6 +73,10 @@ const lineTarget = stateless({
     });
     return !said.includes("refused");
   },
+  async drip(bytes): Promise<void> {
+    const reader = new ByteReader(dripOf(bytes), { clock: systemClock, idleMs: 60_000 });
+    await orRefusedLater(() => reader.readLine(5000), RangeError, CutStreamError);
+  },
 });
 
 const jsonLinesTarget = stateless({
@@ -94,6 +98,11 @@ const jsonLinesTarget = stateless({
     });
     for (const line of read ?? []) mustHold(bytesOf(line).length <= 300, "a line that is too long");
     return read !== null;
+  },
+  async drip(bytes): Promise<void> {
+    await orRefusedLater(async () => {
+      for await (const _ of readLines(dripOf(bytes), 5000));
+    }, LineTooLongError);
   },
 });
 
@@ -291,6 +300,10 @@ const tablesTarget = stateless({
     mustEqual(await new PieceReader(streamOf([again])).manifest(), found.manifest, "again");
     return found.pieces !== null;
   },
+  async drip(bytes): Promise<void> {
+    const reader = new PieceReader(dripOf(concat(...encodePiece(bytes))));
+    await orRefusedLater(() => reader.piece(), TablesFormatError);
+  },
 });
 
 /** All of them. */
@@ -302,10 +315,3 @@ export const STREAM_TARGETS: readonly Target[] = [
   pipeTarget,
   tablesTarget,
 ];
-
-/** Bytes of a peer that floods a lasting connection with frames that cost it nothing. */
-export const EMPTY_FRAMES = concat(
-  ...Array.from({ length: 10_000 }, () => encodeFrame(FRAME.data, new Uint8Array(0))),
-);
-/** What a pipe may keep of them. */
-export const PIPE_KEEPS_BYTES = 2 * WINDOW_BYTES;
