@@ -18,6 +18,7 @@ import {
   MAX_CONTENT_BYTES,
 } from "../../../src/replication/lasting_frames.ts";
 import { LastingPipe } from "../../../src/replication/lasting_pipe.ts";
+import type { SetHeader, SetTrailer } from "../../../src/replication/set_header.ts";
 import { readSetStream, SetStreamError, writeSetStream } from "../../../src/replication/stream.ts";
 import {
   encodePiece,
@@ -27,7 +28,7 @@ import {
   type TablesManifest,
 } from "../../../src/replication/tables_format.ts";
 import { ManualClock } from "../../support/manual_clock.ts";
-import { bytesOf, chunksOf, concat, dripOf, jsonOf, streamOf, textOf } from "../bytes.ts";
+import { bytesOf, chunksOf, concat, dripOf, streamOf, textOf } from "../bytes.ts";
 import type { Random } from "../random.ts";
 import { mustBePlain, mustEqual, mustHold, orRefused, orRefusedLater } from "../target.ts";
 import { stateless, type Target } from "../target.ts";
@@ -127,6 +128,35 @@ async function setStream(payload: Uint8Array): Promise<Uint8Array> {
   return concat(...parts);
 }
 
+interface TakenSet {
+  readonly header: SetHeader;
+  readonly payload: Uint8Array<ArrayBuffer>;
+  readonly trailer: SetTrailer;
+}
+
+/** Null: refused. */
+async function takeSet(source: ReadableStream<Uint8Array>): Promise<TakenSet | null> {
+  const found = await orRefusedLater(async () => {
+    const incoming = await readSetStream(source, { clock: new ManualClock() });
+    const payload = new Uint8Array(await new Response(incoming.payload).arrayBuffer());
+    return { header: incoming.header, payload, trailer: await incoming.done };
+  }, SetStreamError);
+  return found?.value ?? null;
+}
+
+/** What is taken of the bytes up to one of their line feeds that is not their last byte. */
+async function takeShorter(bytes: Uint8Array): Promise<TakenSet | null> {
+  for (
+    let at = bytes.indexOf(10);
+    at !== -1 && at < bytes.length - 1;
+    at = bytes.indexOf(10, at + 1)
+  ) {
+    const taken = await takeSet(streamOf([bytes.subarray(0, at + 1)]));
+    if (taken !== null) return taken;
+  }
+  return null;
+}
+
 const setStreamTarget = stateless({
   name: "set-stream",
   files: ["replication/stream.ts"],
@@ -138,16 +168,15 @@ const setStreamTarget = stateless({
     ),
   words: ["\n", '"epoch":', '"size":', '"sha256":', "\0\0\0\0", "\0\0\0\x01"],
   async feed(bytes, random): Promise<boolean> {
-    const clock = new ManualClock();
-    const taken = await bothWays(bytes, random, async (source) => {
-      const found = await orRefusedLater(async () => {
-        const incoming = await readSetStream(source, { clock });
-        const payload = new Uint8Array(await new Response(incoming.payload).arrayBuffer());
-        return { header: incoming.header, payload, trailer: await incoming.done };
-      }, SetStreamError);
-      return found?.value ?? null;
-    });
+    const whole = await takeSet(streamOf([bytes]));
+    const pieces = await takeSet(streamOf(chunksOf(bytes, random)));
+    const taken = whole ?? pieces;
     if (taken === null) return false;
+    // What follows the trailer is seen or not, depending on how it arrives: then the copy is refused or
+    // taken, and if it is taken, it is the one that ended at the trailer.
+    if (whole === null || pieces === null) {
+      mustEqual(await takeShorter(bytes), taken, "a part of it");
+    } else mustEqual(pieces, whole, "in pieces");
     mustBePlain(taken.header);
     mustEqual(taken.payload.length, taken.trailer.size, "its size");
     const hash = await crypto.subtle.digest("SHA-256", taken.payload as Uint8Array<ArrayBuffer>);
@@ -269,11 +298,22 @@ const tablesTarget = stateless({
     const manifest = concat(...encodeTablesManifest(TABLES));
     return [concat(manifest, rows), manifest, concat(manifest, rows, rows)];
   },
-  mend(bytes, random): Uint8Array {
-    // A manifest that was changed, with the right length in front.
-    if (random.oneIn(2)) return bytes;
-    const json = jsonOf({ ...TABLES, [random.pick(["format", "set", "x", "__proto__"])]: 1 });
-    return concat(...encodePiece(random.oneIn(2) ? json : bytes.slice(4)), bytes);
+  generate(random): Uint8Array {
+    const count = random.below(4);
+    const tables = Array.from({ length: count }, (_, i) => ({
+      ...TABLES.tables[0]!,
+      name: random.oneIn(9) ? "" : `t${i}`,
+      rows: random.oneIn(9) ? -1 : random.below(99),
+    }));
+    const odd = random.oneIn(9) ? { ["__proto__"]: 1 } : {};
+    const parts = [...encodeTablesManifest({ ...TABLES, ...odd, tables } as TablesManifest)];
+    for (let table = 0; table < count; table++) {
+      for (let piece = random.below(3); piece > 0; piece--) {
+        parts.push(...encodePiece(random.bytes(random.below(50))));
+      }
+      if (!random.oneIn(9)) parts.push(...encodePiece(new Uint8Array(0)));
+    }
+    return concat(...parts);
   },
   async feed(bytes, random): Promise<boolean> {
     const found = await bothWays(bytes, random, async (source) => {
