@@ -7,7 +7,7 @@ import { mutateJson } from "./mutate_json.ts";
 import { Random } from "./random.ts";
 import { runJob } from "./runner.ts";
 import { kindOfFailure, shrink } from "./shrink.ts";
-import { mustHold, stateless, type Target } from "./target.ts";
+import { mustHold, stateless, type Subject, type Target } from "./target.ts";
 import { findSlow } from "./work.ts";
 
 const PLAIN = {
@@ -70,7 +70,7 @@ Deno.test("a receiver that keeps what it hears is found", async () => {
   const { gc } = globalThis as { gc?: () => void };
   const leaky: Target = {
     ...PLAIN,
-    open() {
+    open(): Subject {
       const kept: string[] = [];
       return { feed: (bytes) => kept.push(`${textOf(bytes)}${"x".repeat(100)}`) > 0 };
     },
@@ -80,7 +80,7 @@ Deno.test("a receiver that keeps what it hears is found", async () => {
   if (gc !== undefined) assert.ok(isGrowth(result), `${result.growthBefore}, ${result.growth}`);
   const bounded: Target = {
     ...PLAIN,
-    open() {
+    open(): Subject {
       const kept = new Set<string>();
       return {
         feed: (bytes) => kept.add(textOf(bytes)).size > 0,

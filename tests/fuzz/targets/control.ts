@@ -15,7 +15,7 @@ import {
 } from "../../../src/health/control_app.ts";
 import { sampleStatus } from "../../support/health_sample.ts";
 import { bytesOf, textOf } from "../bytes.ts";
-import { mustBePlain, mustHold, type Target } from "../target.ts";
+import { mustBePlain, mustHold, type Subject, type Target } from "../target.ts";
 
 const HEADER = { set: "astdb", epoch: 4, origin: "master", fingerprint: "ab12" };
 const REQUESTS: readonly (readonly [string, unknown])[] = [
@@ -48,7 +48,7 @@ const controlTarget: Target = {
     "}",
   ]
     .concat(['"epoch":', '"action":', '"__proto__"', "true", '"reason":""', "/status", "/history"]),
-  open() {
+  open(): Subject {
     let failed: Error | null = null;
     const heard: unknown[] = [];
     const yes = (said: unknown): ControlResult => {

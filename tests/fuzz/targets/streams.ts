@@ -290,7 +290,7 @@ const tablesTarget = stateless({
   weight: 2,
   maxBytes: 5000,
   json: false,
-  corpus() {
+  corpus(): Uint8Array[] {
     const rows = concat(
       ...encodePiece(bytesOf("1\tx\n2\t\\N\n")),
       ...encodePiece(new Uint8Array(0)),

@@ -394,7 +394,7 @@ const astdbTarget = stateless({
   files: ["replication/astdb_format.ts"],
   weight: 4,
   maxBytes: 200,
-  async corpus() {
+  async corpus(): Promise<Uint8Array[]> {
     const folder = new URL("../../support/golden/", import.meta.url);
     const berkeley = await Deno.readFile(new URL("astdb_berkeley_1_85", folder));
     return [
