@@ -4,13 +4,14 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup build deb repo check test test-unit test-netns test-packaging test-lab lab lab-down
-.PHONY: sim sim-mutants faults soak lab-faults
+.PHONY: fuzz sim sim-mutants faults soak lab-faults
 .PHONY: demo demo-figures bench-data bench-frozen fmt clean
 MAKEFLAGS += --no-print-directory
 
 T := packaging/toolchain
 DENO := $(T)/deno
 export SEEDS FROM JOBS MUTANTS
+export COUNT SEED TARGET WORK
 export ARCH KEEP DENORT DENORT_BIN DEB_VERSION RELAIS_REPO_KEY
 
 help: ## This list
@@ -33,10 +34,13 @@ check: setup ## Format, lint (with the purity gate), shell scripts, types
 	@$(T)/check.sh
 
 test: ## Everything: setup, build, check, unit, scenarios, namespaces, package, laboratory (root)
-	@$(T)/test.sh build check unit sim netns faults packaging lab
+	@$(T)/test.sh build check unit fuzz sim netns faults packaging lab
 
 test-unit: setup ## Unit tests, scenarios, architecture
 	@$(T)/test.sh unit
+
+fuzz: setup ## Bad inputs for every parser (COUNT=2000000 SEED=1 TARGET=part-of-a-name JOBS=2)
+	@$(DENO) run -A --no-check --frozen --v8-flags=--expose-gc tests/fuzz/main.ts
 
 sim: setup ## Two simulated nodes, every fault, and mutants of the rules (SEEDS=100000 JOBS=2 goes long)
 	@$(DENO) run -A --no-check --frozen tests/sim/main.ts

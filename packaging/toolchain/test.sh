@@ -1,5 +1,6 @@
 #!/bin/bash
-# Runs the stages named as arguments (build check unit sim netns faults packaging lab), each to its end, and sums up.
+# Runs the stages named as arguments (build check unit fuzz sim netns faults packaging lab), each to its end,
+# and sums up.
 # The last line is "N passed, N failed": tests as `deno test` counted them, and a stage that broke
 # otherwise counts as one failed. Exit status 0 only if nothing failed.
 set -uo pipefail
@@ -51,6 +52,12 @@ stage_unit() {
     -not -path 'tests/netns/*' -not -path 'tests/binary/*' -not -path 'tests/lab/*' \
     -not -path 'tests/packaging/*' -not -path 'tests/bench/*' -not -path 'tests/demo/*' | sort)
   run_tests unit 1800 "${files[@]}"
+}
+# Bad inputs for every parser, a fixed set of them and those that once broke something (docs/design/fuzzing.md).
+stage_fuzz() {
+  mkdir -p "$results"
+  COUNT="${COUNT:-100000}" SEED="${SEED:-1}" WORK="${WORK:-0}" run_stage fuzz timeout --kill-after=30 900 \
+    "$toolchain/deno" run -A --no-check --frozen --v8-flags=--expose-gc tests/fuzz/main.ts </dev/null
 }
 # Two nodes in simulated time: the kept seeds, a fixed set, the mutants of the rules. The limit is for a
 # machine that does much else.

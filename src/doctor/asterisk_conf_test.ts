@@ -25,3 +25,10 @@ Deno.test("parseAsteriskVersion() reads what asterisk -V prints", () => {
   );
   assert.equal(parseAsteriskVersion("asterisk: error"), null);
 });
+
+Deno.test("parseAsteriskConf() reads includes with and without quotes, whatever the spaces", () => {
+  const text = `#include one.conf\n#include   <two.conf>\n#include${
+    " ".repeat(9)
+  }"three four.conf"\n`;
+  assert.deepEqual(parseAsteriskConf(text).includes, ["one.conf", "two.conf", "three four.conf"]);
+});

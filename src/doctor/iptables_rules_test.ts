@@ -33,3 +33,12 @@ Deno.test("judgeIptables() obeys the policy and is unsure of what it does not kn
   assert.equal(judgeIptables(limited, PEER).fate, "unknown");
   assert.equal(judgeIptables(limited, { ...PEER, protocol: "udp" }).fate, "accept");
 });
+
+Deno.test("judgeIptables() ends on chains that jump to each other, and is not sure of them", () => {
+  const loop = `-P INPUT DROP\n-A INPUT -j A\n${"-A A -j A\n".repeat(12)}`;
+  assert.equal(judgeIptables(loop, PEER).fate, "unknown");
+});
+
+Deno.test("judgeIptables() is not sure of a source that is no address", () => {
+  assert.equal(judgeIptables("-A INPUT -s -j DROP\n-A INPUT -s x/8 -j DROP", PEER).fate, "unknown");
+});

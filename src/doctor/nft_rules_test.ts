@@ -59,3 +59,11 @@ Deno.test("parseRuleset() throws on what is no ruleset", () => {
   assert.throws(() => parseRuleset("Error: syntax"));
   assert.throws(() => parseRuleset('{"tables": []}'));
 });
+
+Deno.test("judgeNft() ends on chains that jump to each other, and is not sure of them", () => {
+  const place = { family: "ip", table: "t" };
+  const jump = { rule: { ...place, chain: "in", expr: [{ jump: { target: "in" } }] } };
+  const chain = { ...place, name: "in", type: "filter", hook: "input", prio: 0, policy: "drop" };
+  const loop = { nftables: [{ chain }, ...Array.from({ length: 12 }, () => jump)] };
+  assert.equal(judgeNft(parseRuleset(JSON.stringify(loop)), PEER).fate, "unknown");
+});

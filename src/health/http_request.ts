@@ -4,7 +4,7 @@
  * @module
  */
 
-import { contentLength, HttpGarbageError, type HttpHead, parseHead } from "../os/http_head.ts";
+import { contentLength, HeadFinder, HttpGarbageError, type HttpHead } from "../os/http_head.ts";
 import { BODY_MAX_BYTES } from "./app.ts";
 
 /** One whole request. */
@@ -33,11 +33,16 @@ const REQUEST_LINE = /^([A-Z]{3,10}) (\/[\x21-\x7e]*) HTTP\/1\.([01])$/;
 /**
  * The first request in `bytes`, or null while bytes of it are missing.
  *
+ * @param finder of this request: given each time that more of it has arrived
+ *
  * @throws {RefusedRequest} when it is no HTTP/1.1 that is served here
  */
-export function takeRequest(bytes: Uint8Array): TakenRequest | null {
+export function takeRequest(
+  bytes: Uint8Array,
+  finder: HeadFinder = new HeadFinder(),
+): TakenRequest | null {
   try {
-    const head = parseHead(bytes);
+    const head = finder.find(bytes);
     if (head === null) return null;
     const [, method, target, minor] = REQUEST_LINE.exec(head.firstLine) ?? [];
     if (method === undefined || target === undefined) {

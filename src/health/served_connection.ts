@@ -9,7 +9,7 @@
  * @module
  */
 
-import { HEAD_MAX_BYTES } from "../os/http_head.ts";
+import { HEAD_MAX_BYTES, HeadFinder } from "../os/http_head.ts";
 import { writeAll } from "../os/write_all.ts";
 import { BODY_MAX_BYTES } from "./app.ts";
 import { RefusedRequest, type TakenRequest, takeRequest, toRequest } from "./http_request.ts";
@@ -59,6 +59,8 @@ export class ServedConnection {
   readonly #options: ServedConnectionOptions;
   readonly #buffer = new Uint8Array(HEAD_MAX_BYTES + BODY_MAX_BYTES);
   #have = 0;
+  /** Of the request that is arriving. */
+  #finder = new HeadFinder();
   #waiting = true;
 
   constructor(options: ServedConnectionOptions) {
@@ -153,8 +155,9 @@ export class ServedConnection {
 
   /** A whole request out of the buffer, or null while bytes are missing. */
   #take(): TakenRequest | null {
-    const taken = takeRequest(this.#buffer.subarray(0, this.#have));
+    const taken = takeRequest(this.#buffer.subarray(0, this.#have), this.#finder);
     if (taken === null) return null;
+    this.#finder = new HeadFinder();
     this.#buffer.copyWithin(0, taken.length, this.#have);
     this.#have -= taken.length;
     return taken;

@@ -14,7 +14,7 @@
 import { messageOf } from "../os/errors.ts";
 import { urlHost } from "../os/ip_bytes.ts";
 import { writeAll } from "../os/write_all.ts";
-import { contentLength, HttpGarbageError, parseHead } from "../os/http_head.ts";
+import { contentLength, HeadFinder, HttpGarbageError } from "../os/http_head.ts";
 
 /** Longest answer in bytes, head included. */
 const ANSWER_MAX_BYTES = 64 * 1024;
@@ -168,13 +168,14 @@ export class HttpConnection {
     } catch (cause) {
       throw this.#closed(cause);
     }
+    const finder = new HeadFinder();
     for (let have = 0;;) {
       const read = await this.#read(conn, have);
       if (read === null) {
         throw have === 0 ? this.#closed("no answer") : this.#garbage("it ended in the middle");
       }
       have += read;
-      const answer = this.#parse(this.#buffer.subarray(0, have));
+      const answer = this.#parse(this.#buffer.subarray(0, have), finder);
       if (answer !== null) return answer;
       if (have === ANSWER_MAX_BYTES) {
         throw this.#garbage(`it is longer than ${ANSWER_MAX_BYTES} bytes`);
@@ -183,12 +184,12 @@ export class HttpConnection {
   }
 
   /** The whole answer, or null while bytes are missing. */
-  #parse(bytes: Uint8Array): HttpAnswer | null {
+  #parse(bytes: Uint8Array, finder: HeadFinder): HttpAnswer | null {
     try {
       if (!HTTP.startsWith(decoder.decode(bytes.subarray(0, HTTP.length)))) {
         throw new HttpGarbageError("it is no HTTP");
       }
-      const head = parseHead(bytes);
+      const head = finder.find(bytes);
       if (head === null) return null;
       const status = /^HTTP\/1\.[01] (\d{3})(?: |$)/.exec(head.firstLine)?.[1];
       if (status === undefined) throw new HttpGarbageError("its status line is malformed");

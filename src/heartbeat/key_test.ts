@@ -59,6 +59,8 @@ Deno.test("readKeys() refuses short, malformed, absent, empty and too many keys"
       ["# only a comment\n", /holds 0 keys/],
       [`${generateKey()}\n`.repeat(9), /holds 9 keys/],
       ["#".repeat(20_000), /no key file/],
+      // One digit too many for base64.
+      ["A".repeat(45), /line 1 of .* at least 32 bytes/],
     ];
     for (const [text, why] of cases) {
       const file = await write(path("k"), text);

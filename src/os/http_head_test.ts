@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import * as fc from "fast-check";
-import { contentLength, HEAD_MAX_BYTES, HttpGarbageError, parseHead } from "./http_head.ts";
+import {
+  contentLength,
+  HEAD_MAX_BYTES,
+  HeadFinder,
+  HttpGarbageError,
+  parseHead,
+} from "./http_head.ts";
 
 function bytes(text: string): Uint8Array {
   return Uint8Array.from(text, (c) => c.charCodeAt(0));
@@ -61,4 +67,37 @@ Deno.test("parseHead() throws nothing but HttpGarbageError on any bytes", () => 
       }
     }),
   );
+});
+
+/** Counts the bytes that are searched. */
+class Watched extends Uint8Array {
+  static searched = 0;
+
+  override indexOf(byte: number, from = 0): number {
+    const at = super.indexOf(byte, from);
+    Watched.searched += (at === -1 ? this.length : at + 1) - from;
+    return at;
+  }
+}
+
+Deno.test("HeadFinder looks at each byte once, in however small pieces they arrive", () => {
+  const head = `GET / HTTP/1.1\r\n${"A: b\r\n".repeat(1000)}X: y\r\n\r\n`;
+  for (const text of [head, "\r".repeat(7000), `${head}${"body".repeat(1000)}`]) {
+    const all = new Watched(bytes(text));
+    const finder = new HeadFinder();
+    Watched.searched = 0;
+    let found = null;
+    for (let have = 1; have <= all.length; have++) found = finder.find(all.subarray(0, have));
+    assert.ok(Watched.searched <= 5 * all.length, `${Watched.searched} of ${all.length}`);
+    assert.deepEqual(found, parseHead(bytes(text)));
+  }
+});
+
+Deno.test("HeadFinder finds an end that is cut anywhere", () => {
+  const text = "GET / HTTP/1.1\r\nA: b\r\n\r\n";
+  for (let cut = 1; cut < text.length; cut++) {
+    const finder = new HeadFinder();
+    assert.equal(finder.find(bytes(text.slice(0, cut))), null);
+    assert.equal(finder.find(bytes(`${text}body`))?.length, text.length);
+  }
 });

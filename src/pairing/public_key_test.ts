@@ -20,6 +20,8 @@ Deno.test("publicKeyOf() refuses other kinds, cut keys and other text", () => {
     "ssh-rsa AAAA",
     `ssh-ed25519 ${"A".repeat(68)}`,
     "ssh-ed25519 !",
+    `ssh-ed25519 ${"A".repeat(41)}`,
+    `ssh-ed25519 ${"A".repeat(69)}`,
   ];
   for (const line of wrong) assert.equal(publicKeyOf(line), null, line);
 });

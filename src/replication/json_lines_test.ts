@@ -25,3 +25,11 @@ Deno.test("readLines() drops a last line that was not finished", async () => {
 Deno.test("readLines() refuses a line without end", async () => {
   await assert.rejects(lines(new Uint8Array(2000).fill(65), 100), LineTooLongError);
 });
+
+Deno.test("readLines() refuses a line that is too long also when it comes in one piece", async () => {
+  const text = new TextEncoder().encode(`${"x".repeat(101)}\nshort\n`);
+  for (const step of [1, 7, 1000]) {
+    await assert.rejects(lines(text, step, 100), LineTooLongError);
+    assert.equal((await lines(text, step, 101)).length, 2);
+  }
+});

@@ -67,6 +67,8 @@ export class LastingPipe {
   /** Arrived, not read. */
   #arrived: (Uint8Array | { readonly status: number } | { readonly cause: Error })[] = [];
   #arrivedBytes = 0;
+  /** The other side's end has arrived over this connection: nothing follows it. */
+  #endArrived = false;
   /** How far the other side's stream was read here. */
   #read = 0;
   #gaveUp: string | null = null;
@@ -127,6 +129,7 @@ export class LastingPipe {
     // What arrived and was not read comes again: the other side hears how far it was read.
     this.#arrived = [];
     this.#arrivedBytes = 0;
+    this.#endArrived = false;
     this.#mustSign = true;
     const attached = { carrier, at: otherHasRead };
     this.#attached = attached;
@@ -262,8 +265,11 @@ export class LastingPipe {
   }
 
   #take(kind: number, content: Uint8Array, attached: Attached): void {
+    // What nobody sends who means well, and what could be sent without end as it counts for no bytes.
+    if (kind !== FRAME.read && this.#endArrived) throw new RangeError("something follows the end");
     switch (kind) {
       case FRAME.data:
+        if (content.length === 0) throw new RangeError("a part of no bytes");
         this.#arrivedBytes += content.length;
         if (this.#arrivedBytes > 2 * WINDOW_BYTES) throw new RangeError("more than was agreed");
         this.#arrived.push(content);
@@ -275,12 +281,14 @@ export class LastingPipe {
         break;
       }
       case FRAME.end:
+        this.#endArrived = true;
         this.#arrived.push({ status: decodeNumber(content) });
         break;
       case FRAME.gaveUp: {
         const why = new TextDecoder().decode(content).replaceAll(/\p{Cc}/gu, "?");
         const cause = new LastingPipeError(`the sender gave up: ${why}`);
         // Behind what has arrived; our own stream goes on, it may say what came of it.
+        this.#endArrived = true;
         this.#arrived.push({ cause });
         this.#onGaveUp(cause);
         break;

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { SEED } from "../../tests/support/seed.ts";
 import { systemClock } from "../os/clock.ts";
 import { ByteReader } from "./byte_reader.ts";
+import { encodeFrame, encodeStatus, FRAME } from "./lasting_frames.ts";
 import { LastingPipe, LastingPipeError, WINDOW_BYTES } from "./lasting_pipe.ts";
 
 /** Joins two pipes by a connection that breaks after so many bytes in either direction. */
@@ -140,4 +141,31 @@ Deno.test("LastingPipe: who gives up is heard, and hears what came of it", async
   );
   assert.equal(await a.ended, 65);
   for (const pipe of [a, b]) pipe.fail(new Error("over"));
+});
+
+Deno.test("LastingPipe keeps nothing of frames that cost their sender nothing", async () => {
+  const end = encodeFrame(FRAME.end, encodeStatus(0));
+  const empty = encodeFrame(FRAME.data, new Uint8Array(0));
+  const gaveUp = encodeFrame(FRAME.gaveUp, new TextEncoder().encode("no"));
+  for (const flood of [empty, end, gaveUp]) {
+    let sent = 0;
+    const frames = new ReadableStream<Uint8Array>({
+      pull(controller): void {
+        // Nobody reads the pipe: without a bound it would take them for ever.
+        if (sent++ === 10_000) controller.close();
+        else controller.enqueue(flood);
+      },
+    }, { highWaterMark: 0 });
+    const closed = Promise.withResolvers<void>();
+    const pipe = new LastingPipe({ clock: systemClock });
+    pipe.attach({
+      reader: new ByteReader(frames, { clock: systemClock, idleMs: 60_000 }),
+      write: () => Promise.resolve(),
+      close: () => closed.resolve(),
+      otherHasRead: null,
+    });
+    await closed.promise;
+    assert.ok(sent < 10, `${sent} frames were taken`);
+    pipe.fail(new Error("over"));
+  }
 });

@@ -101,8 +101,13 @@ export class PieceReader {
 
   /** @throws {TablesFormatError} when something follows */
   async end(): Promise<void> {
-    const more = this.#rest.length > 0 || !(await this.#source.next()).done;
-    if (more) throw new TablesFormatError("something follows the last table");
+    let rest = this.#rest;
+    while (rest.length === 0) {
+      const next = await this.#source.next();
+      if (next.done) return;
+      rest = next.value; // A piece of no bytes is nothing that follows.
+    }
+    throw new TablesFormatError("something follows the last table");
   }
 
   async #exactly(length: number): Promise<Uint8Array> {

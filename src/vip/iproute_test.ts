@@ -109,7 +109,15 @@ Deno.test("parseInterfaces() and parseRoutes() skip what they do not know and re
   for (const bad of ["", "{}", "[1]", '[{"dst":4}]']) {
     assert.throws(() => parseRoutes(bad, null), /not the JSON that iproute2/);
   }
-  assert.throws(() => parseInterfaces('[{"ifname":7}]'), /not the JSON that iproute2/);
+  for (const odd of ['"table":"main"', '"protocol":"x"', '"metric":-1', '"metric":1.5']) {
+    assert.throws(
+      () => parseRoutes(`[{"dst":"default",${odd}}]`, null),
+      /not the JSON that iproute2/,
+    );
+  }
+  for (const odd of ['"ifname":7', '"ifname":"a b"', '"ifindex":0', '"ifindex":1e9999']) {
+    assert.throws(() => parseInterfaces(`[{${odd}}]`), /not the JSON that iproute2/);
+  }
 });
 
 Deno.test("canonicalAddress() and canonicalDestination() write one address in one way", () => {
@@ -128,7 +136,9 @@ Deno.test("resolveTables() knows numbers and built-in names, and says where name
     ["local", 255],
   ]);
   assert.throws(() => resolveTables(["no-such-table-x"]), /rt_tables.*use its number/);
-  assert.deepEqual([...parseTables("# 1 no\n255\tlocal\n 0x64 voip # x\nbad line\n")], [
+  assert.deepEqual([
+    ...parseTables("4294967296 far\n# 1 no\n255\tlocal\n 0x64 voip # x\nbad line\n"),
+  ], [
     ["local", 255],
     ["voip", 100],
   ]);

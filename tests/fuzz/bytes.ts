@@ -75,3 +75,8 @@ export function printable(bytes: Uint8Array, most = 200): string {
   }
   return bytes.length > most ? `${text}… (${bytes.length} bytes)` : text;
 }
+
+/** Each byte a piece of its own. */
+export function dripOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
+  return streamOf(Array.from(bytes, (byte) => Uint8Array.of(byte)));
+}

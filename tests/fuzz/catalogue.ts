@@ -6,6 +6,7 @@
  */
 
 import type { Target } from "./target.ts";
+import { CONTROL_TARGETS } from "./targets/control.ts";
 import { FILE_TARGETS } from "./targets/files.ts";
 import { HTTP_TARGETS } from "./targets/http.ts";
 import { PACKET_TARGETS } from "./targets/packets.ts";
@@ -17,8 +18,47 @@ import { TOOL_TARGETS } from "./targets/tools.ts";
 export const TARGETS: readonly Target[] = [
   ...PACKET_TARGETS,
   ...HTTP_TARGETS,
+  ...CONTROL_TARGETS,
   ...RECEIVE_TARGETS,
   ...STREAM_TARGETS,
   ...FILE_TARGETS,
   ...TOOL_TARGETS,
 ];
+
+/** Files of `src` that look like parsers and are not fuzzed by themselves, and why. */
+export const NOT_FUZZED: Readonly<Record<string, string>> = {
+  "arp/link_socket.ts":
+    "reads `struct sockaddr_ll` that the kernel wrote; frames go to arp/frame.ts",
+  "build_info.ts": "reads what the build put into the program itself",
+  "cli/control_client.ts":
+    "answers of the own daemon over a socket that only root may open, checked by the schemas of health/control_app.ts",
+  "cli/doctor.ts": "reads the configuration by config/load.ts",
+  "cli/return.ts": "a schema over an answer of the own daemon",
+  "doctor/addresses.ts": "one array of `ip neigh`; a failing check of the doctor says so itself",
+  "doctor/files.ts": "reads text and folders, takes nothing apart",
+  "heartbeat/icmp.ts":
+    "matches what heartbeat/icmp_frame.ts decoded; fed through a raw socket by tests/netns/fuzz_test.ts",
+  "os/kernel_file.ts": "reads text, takes nothing apart",
+  "os/libc.ts": "reads errno",
+  "os/poller.ts": "reads `struct pollfd` that the kernel wrote",
+  "replication/astdb_read.ts":
+    "reads a file as it is; its format is told by replication/astdb_format.ts",
+  "replication/database_catalog.ts": "rows of the local PostgreSQL, asked by a fixed statement",
+  "replication/database_probe.ts": "rows of the local PostgreSQL, asked by a fixed statement",
+  "replication/database_rights.ts": "rows of the local PostgreSQL, asked by a fixed statement",
+  "replication/database_signature.ts": "rows of the local PostgreSQL, asked by a fixed statement",
+  "replication/database_verify_worker.ts":
+    "rows of the local PostgreSQL, asked by a fixed statement",
+  "replication/logical/sequences_sql.ts":
+    "rows of the local PostgreSQL, asked by a fixed statement",
+  "replication/logical/source_sql.ts": "rows of the local PostgreSQL, asked by a fixed statement",
+  "replication/logical/target_sql.ts": "rows of the local PostgreSQL, asked by a fixed statement",
+  "replication/postgres_tables.ts":
+    "reads lines of the own worker process (replication/json_lines.ts)",
+  "replication/receive_put.ts":
+    "one strict schema over a payload that replication/stream.ts proved whole, at most 16 MB",
+  "replication/return/return_source.ts": "rows of the local PostgreSQL, asked by a fixed statement",
+  "replication/return/return_target.ts": "rows of the local PostgreSQL, asked by a fixed statement",
+  "replication/return/return_write.ts": "rows of the local PostgreSQL, asked by a fixed statement",
+  "replication/tables_worker.ts": "a job from the own parent process, over a pipe",
+};

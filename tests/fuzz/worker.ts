@@ -5,8 +5,8 @@
  * @module
  */
 
-import { TARGETS } from "./catalogue.ts";
 import { runRange, Source } from "./engine.ts";
+import type { Target } from "./target.ts";
 import { findSlow } from "./work.ts";
 
 /** What the thread is told to do. */
@@ -15,6 +15,8 @@ export interface Job {
   readonly seed: number;
   readonly from: number;
   readonly count: number;
+  /** Module with the targets, for tests of the fuzzer itself; default: the catalogue. */
+  readonly module?: string;
   /** Measure how work grows instead of feeding. */
   readonly work: boolean;
 }
@@ -31,6 +33,8 @@ scope.onmessage = async ({ data }): Promise<void> => {
     Atomics.store(place, 0, index);
   };
   try {
+    const module = job.module ?? new URL("./catalogue.ts", import.meta.url).href;
+    const { TARGETS } = await import(module) as { readonly TARGETS: readonly Target[] };
     const target = TARGETS.find(({ name }) => name === job.target)!;
     const source = await Source.of(target);
     const answer = job.work

@@ -53,3 +53,25 @@ Deno.test("decodeChange() knows TRUNCATE and what holds no row, and refuses the 
   assert.equal(decodeChange("BEGIN 1"), null);
   assert.throws(() => decodeChange("table public.t: INSERT: id"), SyntaxError);
 });
+
+Deno.test("decodeChange() reads a column of any name, also one that means something to JavaScript", () => {
+  const change = decodeChange(
+    `table public.t: INSERT: "__proto__"[text]:'x' constructor[text]:'y' "a""b"[text]:'it''s'`,
+  );
+  assert.ok(change !== null && change.kind === "INSERT" && change.new !== null);
+  assert.deepEqual(Object.entries(change.new), [
+    ["__proto__", "x"],
+    ["constructor", "y"],
+    ['a"b', "it's"],
+  ]);
+});
+
+Deno.test("decodeChange() takes values of many megabytes, and names of nothing but quotes", () => {
+  const value = "it''s ".repeat(3_000_000);
+  const change = decodeChange(`table public.t: INSERT: v[text]:'${value}'`);
+  assert.ok(change !== null && change.kind === "INSERT");
+  assert.equal(change.new?.["v"]?.length, 15_000_000);
+  // Each doubled quote could once be read in two ways: 2^60 tries before it was refused.
+  assert.throws(() => decodeChange(`table public.${'"'.repeat(120)} INSERT: x`), SyntaxError);
+  assert.throws(() => decodeChange(`table public.${'"'.repeat(121)}: INSERT: x`), SyntaxError);
+});

@@ -35,7 +35,15 @@ import { History, HISTORY_SHOWN } from "../../../src/runtime/history.ts";
 import { Memory } from "../../../src/runtime/memory.ts";
 import { readVerification } from "../../../src/runtime/verification.ts";
 import { bytesOf, jsonOf, textOf } from "../bytes.ts";
-import { mustBePlain, mustEqual, mustHold, orRefused, stateless, type Target } from "../target.ts";
+import {
+  mustBePlain,
+  mustEqual,
+  mustHold,
+  orRefused,
+  stateless,
+  type Subject,
+  type Target,
+} from "../target.ts";
 
 const CONF = new URL("../../../packaging/conf/", import.meta.url);
 
@@ -447,7 +455,7 @@ const stateTarget: Target = {
     bytesOf(`${"0a".repeat(32)}\n`),
   ],
   words: ["\n", "\0", "{", "}", '"version":1', '"epoch":', "null", "1e308", "8.64e15", "-8.65e15"],
-  async open() {
+  async open(): Promise<Subject> {
     const dir = await Deno.makeTempDir({ dir: await tmpfs(), prefix: "relais-fuzz-" });
     for (const part of ["sets", "spool/astdb", "proofs", "return"]) {
       await Deno.mkdir(`${dir}/${part}`, { recursive: true });

@@ -20,7 +20,7 @@ import { sampleHealth, sampleStatus } from "../../support/health_sample.ts";
 import { bytesOf, chunksOf, concat, jsonOf, textOf } from "../bytes.ts";
 import type { Random } from "../random.ts";
 import { mustBePlain, mustEqual, mustHold, orRefused, orRefusedLater } from "../target.ts";
-import { stateless, type Target } from "../target.ts";
+import { stateless, type Subject, type Target } from "../target.ts";
 
 const WORDS = ["GET ", "POST ", "HEAD ", " HTTP/1.1\r\n", " HTTP/1.0\r\n", "\r\n\r\n", "\r\n", "\r"]
   .concat([
@@ -127,7 +127,7 @@ const serverTarget: Target = {
   maxBytes: 26_000,
   corpus: requests,
   words: WORDS,
-  open() {
+  open(): Subject {
     let failed: Error | null = null;
     let garbage = 0;
     const app = createApp({
@@ -171,6 +171,9 @@ const serverTarget: Target = {
         }
         return accepted;
       },
+      drip: async (bytes): Promise<void> => {
+        await serve(Array.from(bytes, (byte) => Uint8Array.of(byte)));
+      },
     };
   },
 };
@@ -196,7 +199,7 @@ const clientTarget: Target = {
   maxBytes: 70_000,
   corpus: answers,
   words: WORDS,
-  open() {
+  open(): Subject {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     let chunks: readonly Uint8Array[] = [];
     const serving = (async (): Promise<void> => {
@@ -306,7 +309,7 @@ const messageTarget: Target = {
   words: ["X-Relais-Sender: ", "X-Relais-Receiver: me", "X-Relais-Counter: ", "X-Relais-Mac: ", "{"]
     .concat(['"kind"', '"epoch"', '"reason"', '"yours"', "\r\n", "0".repeat(64)]),
   mend: signed,
-  open() {
+  open(): Subject {
     let peer: string | null = null;
     const verifier = new MessageVerifier({
       keyring: { keys: [new Uint8Array(32).fill(1), KEY] },

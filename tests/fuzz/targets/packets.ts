@@ -18,7 +18,7 @@ import * as sip from "../../../src/services/sip_message.ts";
 import { decodeAcknowledgement, encodeLifetime } from "../../../src/vip/extend.ts";
 import { bytesOf, concat, textOf } from "../bytes.ts";
 import type { Random } from "../random.ts";
-import { mustEqual, mustHold, orRefused, stateless, type Target } from "../target.ts";
+import { mustEqual, mustHold, orRefused, stateless, type Subject, type Target } from "../target.ts";
 
 const OWN = "02:00:5e:10:00:01";
 const PEER = "02:00:5e:10:00:02";
@@ -138,7 +138,7 @@ const watchTarget: Target = {
     if (frame.length >= 28 && random.oneIn(2)) frame.set(random.bytes(5), 23);
     return frame.length > 60 ? mendNeighbour(frame) : frame;
   },
-  open() {
+  open(): Subject {
     const protocols = [addressProtocol(4, OWN), addressProtocol(6, OWN)];
     const vips = [VIP, VIP6];
     const options = { network: "voip", vips, peerAddress: PEER_IP, ownMacs: [OWN] };
@@ -295,7 +295,7 @@ const netlinkTarget = stateless({
   files: ["vip/extend.ts"],
   weight: 5,
   maxBytes: 300,
-  corpus() {
+  corpus(): Uint8Array[] {
     const ack = (errno: number): Uint8Array => {
       const bytes = new Uint8Array(36);
       const view = new DataView(bytes.buffer);

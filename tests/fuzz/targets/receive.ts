@@ -209,15 +209,21 @@ const commandTarget = stateless({
     if (words !== null) {
       // Whatever a shell would interpret must have been escaped to be there.
       const bare = text.replaceAll(/\\[^]/g, "");
-      mustHold(!/['"$`;&|<>(){}*?!#\x00-\x1f\x7f]/.test(bare), "a character for a shell was taken");
       mustHold(
-        words.every((word) => !/[\x00-\x1f\x7f]/.test(word)),
+        !/['"$`;&|<>(){}*?!#\p{Cc}]/u.test(bare.replaceAll(/[\x80-\x9f]/g, "")),
+        "a character for a shell was taken",
+      );
+      mustHold(
+        words.every((word) => !/\p{Cc}/u.test(word.replaceAll(/[\x80-\x9f]/g, ""))),
         "a control character in a word",
       );
     }
     const verb = parseReceiveCommand(text);
     if ("refused" in verb) {
-      mustHold(!/[\x00-\x1f\x7f]/.test(verb.refused), "control characters for the log");
+      mustHold(
+        !/\p{Cc}/u.test(verb.refused.replaceAll(/[\x80-\x9f]/g, "")),
+        "control characters for the log",
+      );
       mustHold(verb.refused.length < 500, "a refusal that is too long");
       return false;
     }
@@ -301,7 +307,7 @@ const remoteLineTarget = stateless({
   weight: 15,
   maxBytes: 20_000,
   json: true,
-  corpus() {
+  corpus(): Uint8Array[] {
     const sha256 = "a".repeat(64);
     const stamp = { epoch: 4, origin: "master", snapshotWallMs: 1.7e12, sha256, size: 45_056 };
     const outcome = returnOutcome();

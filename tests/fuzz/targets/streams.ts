@@ -17,7 +17,8 @@ import {
   FRAME_HEAD_BYTES,
   MAX_CONTENT_BYTES,
 } from "../../../src/replication/lasting_frames.ts";
-import { LastingPipe, WINDOW_BYTES } from "../../../src/replication/lasting_pipe.ts";
+import { LastingPipe } from "../../../src/replication/lasting_pipe.ts";
+import type { SetHeader, SetTrailer } from "../../../src/replication/set_header.ts";
 import { readSetStream, SetStreamError, writeSetStream } from "../../../src/replication/stream.ts";
 import {
   encodePiece,
@@ -27,7 +28,7 @@ import {
   type TablesManifest,
 } from "../../../src/replication/tables_format.ts";
 import { ManualClock } from "../../support/manual_clock.ts";
-import { bytesOf, chunksOf, concat, jsonOf, streamOf, textOf } from "../bytes.ts";
+import { bytesOf, chunksOf, concat, dripOf, streamOf, textOf } from "../bytes.ts";
 import type { Random } from "../random.ts";
 import { mustBePlain, mustEqual, mustHold, orRefused, orRefusedLater } from "../target.ts";
 import { stateless, type Target } from "../target.ts";
@@ -73,6 +74,10 @@ const lineTarget = stateless({
     });
     return !said.includes("refused");
   },
+  async drip(bytes): Promise<void> {
+    const reader = new ByteReader(dripOf(bytes), { clock: systemClock, idleMs: 60_000 });
+    await orRefusedLater(() => reader.readLine(5000), RangeError, CutStreamError);
+  },
 });
 
 const jsonLinesTarget = stateless({
@@ -94,6 +99,11 @@ const jsonLinesTarget = stateless({
     });
     for (const line of read ?? []) mustHold(bytesOf(line).length <= 300, "a line that is too long");
     return read !== null;
+  },
+  async drip(bytes): Promise<void> {
+    await orRefusedLater(async () => {
+      for await (const _ of readLines(dripOf(bytes), 5000));
+    }, LineTooLongError);
   },
 });
 
@@ -118,6 +128,35 @@ async function setStream(payload: Uint8Array): Promise<Uint8Array> {
   return concat(...parts);
 }
 
+interface TakenSet {
+  readonly header: SetHeader;
+  readonly payload: Uint8Array<ArrayBuffer>;
+  readonly trailer: SetTrailer;
+}
+
+/** Null: refused. */
+async function takeSet(source: ReadableStream<Uint8Array>): Promise<TakenSet | null> {
+  const found = await orRefusedLater(async () => {
+    const incoming = await readSetStream(source, { clock: new ManualClock() });
+    const payload = new Uint8Array(await new Response(incoming.payload).arrayBuffer());
+    return { header: incoming.header, payload, trailer: await incoming.done };
+  }, SetStreamError);
+  return found?.value ?? null;
+}
+
+/** What is taken of the bytes up to one of their line feeds that is not their last byte. */
+async function takeShorter(bytes: Uint8Array): Promise<TakenSet | null> {
+  for (
+    let at = bytes.indexOf(10);
+    at !== -1 && at < bytes.length - 1;
+    at = bytes.indexOf(10, at + 1)
+  ) {
+    const taken = await takeSet(streamOf([bytes.subarray(0, at + 1)]));
+    if (taken !== null) return taken;
+  }
+  return null;
+}
+
 const setStreamTarget = stateless({
   name: "set-stream",
   files: ["replication/stream.ts"],
@@ -129,16 +168,15 @@ const setStreamTarget = stateless({
     ),
   words: ["\n", '"epoch":', '"size":', '"sha256":', "\0\0\0\0", "\0\0\0\x01"],
   async feed(bytes, random): Promise<boolean> {
-    const clock = new ManualClock();
-    const taken = await bothWays(bytes, random, async (source) => {
-      const found = await orRefusedLater(async () => {
-        const incoming = await readSetStream(source, { clock });
-        const payload = new Uint8Array(await new Response(incoming.payload).arrayBuffer());
-        return { header: incoming.header, payload, trailer: await incoming.done };
-      }, SetStreamError);
-      return found?.value ?? null;
-    });
+    const whole = await takeSet(streamOf([bytes]));
+    const pieces = await takeSet(streamOf(chunksOf(bytes, random)));
+    const taken = whole ?? pieces;
     if (taken === null) return false;
+    // What follows the trailer is seen or not, depending on how it arrives: then the copy is refused or
+    // taken, and if it is taken, it is the one that ended at the trailer.
+    if (whole === null || pieces === null) {
+      mustEqual(await takeShorter(bytes), taken, "a part of it");
+    } else mustEqual(pieces, whole, "in pieces");
     mustBePlain(taken.header);
     mustEqual(taken.payload.length, taken.trailer.size, "its size");
     const hash = await crypto.subtle.digest("SHA-256", taken.payload as Uint8Array<ArrayBuffer>);
@@ -252,7 +290,7 @@ const tablesTarget = stateless({
   weight: 2,
   maxBytes: 5000,
   json: false,
-  corpus() {
+  corpus(): Uint8Array[] {
     const rows = concat(
       ...encodePiece(bytesOf("1\tx\n2\t\\N\n")),
       ...encodePiece(new Uint8Array(0)),
@@ -260,11 +298,22 @@ const tablesTarget = stateless({
     const manifest = concat(...encodeTablesManifest(TABLES));
     return [concat(manifest, rows), manifest, concat(manifest, rows, rows)];
   },
-  mend(bytes, random): Uint8Array {
-    // A manifest that was changed, with the right length in front.
-    if (random.oneIn(2)) return bytes;
-    const json = jsonOf({ ...TABLES, [random.pick(["format", "set", "x", "__proto__"])]: 1 });
-    return concat(...encodePiece(random.oneIn(2) ? json : bytes.slice(4)), bytes);
+  generate(random): Uint8Array {
+    const count = random.below(4);
+    const tables = Array.from({ length: count }, (_, i) => ({
+      ...TABLES.tables[0]!,
+      name: random.oneIn(9) ? "" : `t${i}`,
+      rows: random.oneIn(9) ? -1 : random.below(99),
+    }));
+    const odd = random.oneIn(9) ? { ["__proto__"]: 1 } : {};
+    const parts = [...encodeTablesManifest({ ...TABLES, ...odd, tables } as TablesManifest)];
+    for (let table = 0; table < count; table++) {
+      for (let piece = random.below(3); piece > 0; piece--) {
+        parts.push(...encodePiece(random.bytes(random.below(50))));
+      }
+      if (!random.oneIn(9)) parts.push(...encodePiece(new Uint8Array(0)));
+    }
+    return concat(...parts);
   },
   async feed(bytes, random): Promise<boolean> {
     const found = await bothWays(bytes, random, async (source) => {
@@ -291,6 +340,10 @@ const tablesTarget = stateless({
     mustEqual(await new PieceReader(streamOf([again])).manifest(), found.manifest, "again");
     return found.pieces !== null;
   },
+  async drip(bytes): Promise<void> {
+    const reader = new PieceReader(dripOf(concat(...encodePiece(bytes))));
+    await orRefusedLater(() => reader.piece(), TablesFormatError);
+  },
 });
 
 /** All of them. */
@@ -302,10 +355,3 @@ export const STREAM_TARGETS: readonly Target[] = [
   pipeTarget,
   tablesTarget,
 ];
-
-/** Bytes of a peer that floods a lasting connection with frames that cost it nothing. */
-export const EMPTY_FRAMES = concat(
-  ...Array.from({ length: 10_000 }, () => encodeFrame(FRAME.data, new Uint8Array(0))),
-);
-/** What a pipe may keep of them. */
-export const PIPE_KEEPS_BYTES = 2 * WINDOW_BYTES;
