@@ -9,7 +9,7 @@
 import type { Clock } from "../os/clock.ts";
 
 /** The burst, ms after its start. */
-export const BURST_AT_MS = [0, 100, 500, 1000, 2000, 5000, 10_000] as const;
+const BURST_AT_MS = [0, 100, 500, 1000, 2000, 5000, 10_000] as const;
 /**
  * An announcement that is this late, ms, is not made by a process that went on living: whoever stood still
  * may have lost the VIP, and its frame would draw the telephones away from the host that has it now.

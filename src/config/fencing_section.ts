@@ -20,7 +20,7 @@ export const PARAMETER_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 export const SECRET_NAME = /pass|secret|token|key/i;
 
 /** Longest value of a parameter. */
-export const PARAMETER_MAX_CHARS = 1024;
+const PARAMETER_MAX_CHARS = 1024;
 
 /** Reads `[fencing]`; null: there is none. What was wrong is in `issues` and the result is then not to be used. */
 export function readFencing(section: unknown, issues: IssueList): FencingConfig | null {

@@ -14,7 +14,7 @@ import type { CoreConfig, FencingMode } from "./types.ts";
 export const CONFIRM_VALID_MS = 300_000;
 
 /** How long a failed node waits before it serves because nobody else is left. */
-export const LAST_RESORT_AFTER_MS = 5000;
+const LAST_RESORT_AFTER_MS = 5000;
 
 /** The same where the peer could not be fenced: devices take few logins, and the history has an end. */
 export const FENCE_AGAIN_MS = 15_000;

@@ -33,7 +33,7 @@ export function peerIsGone({ s, state }: Context): boolean {
 }
 
 /** Nobody answers for the VIPs, and I am not the one that is cut off. */
-export function vipsAreSilent({ s, state }: Context): boolean {
+function vipsAreSilent({ s, state }: Context): boolean {
   return s.vipsSilent && !s.isolated && !state.wasCutOff && s.networkUp;
 }
 

@@ -15,7 +15,7 @@ export const NONCE_HEADER = "X-Relais-Nonce";
 /** Header of the answer: 64 hexadecimal digits. */
 export const PROOF_HEADER = "X-Relais-Proof";
 /** What a nonce looks like; the MAC of a message serves as one, too. */
-export const NONCE = /^(?:[0-9a-f]{32}|[0-9a-f]{64})$/;
+const NONCE = /^(?:[0-9a-f]{32}|[0-9a-f]{64})$/;
 
 /** What is proved. */
 export interface ProvedAnswer {

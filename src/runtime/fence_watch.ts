@@ -8,9 +8,9 @@
 import type { Fencer } from "../fencing/fencer.ts";
 
 /** Between two looks at a device that works; the manual states it. */
-export const CHECK_EVERY_MS = 3_600_000;
+const CHECK_EVERY_MS = 3_600_000;
 /** The same while it does not: an operator is mending it. */
-export const CHECK_AGAIN_MS = 300_000;
+const CHECK_AGAIN_MS = 300_000;
 /** After the start: the network and the peer come first. */
 const FIRST_AFTER_MS = 5000;
 
