@@ -8,7 +8,7 @@ import { pbxLines } from "../support/relais_config.ts";
 import { CONFIG_FILE, type RelaisHost } from "../support/relais_host.ts";
 import { unitVerb } from "../support/units.ts";
 import { DEADLINE_MS, heldVips, servicesRun, startedCluster } from "./situations.ts";
-import { STEADY } from "./stage.ts";
+import { PATIENT } from "./stage.ts";
 
 const WORD = "/run/relais/serving.json";
 const FLAG = "/run/relais/serving";
@@ -23,22 +23,13 @@ if [ -e ${SLOW_STOP} ]; then touch ${STOPPING}; sleep 600; fi
 exec ${PBX_COMMANDS.stop.join(" ")}
 `;
 
-/** Nobody takes over here: a slow machine that stands still for seconds shall go on serving. */
-const PATIENT = [
-  "interval_ms = 200",
-  "isolated_after_ms = 5000",
-  "dead_after_ms = 8000",
-  "unfit_after_ms = 8000",
-  "boot_grace_ms = 4000",
-];
-
 Deno.test("relais cleanup is careful", async (t) => {
   const stop = `stop = ${JSON.stringify(PBX_COMMANDS.stop)}`;
   const services = pbxLines().map((line) => line === stop ? `stop = ["${STOP}"]` : line)
     .map((line) => line.replace(/^stop_deadline_s = .*/, "stop_deadline_s = 600"));
   assert.ok(services.includes(`stop = ["${STOP}"]`));
   await using cluster = await startedCluster({
-    config: { ...STEADY, heartbeat: PATIENT, services },
+    config: { ...PATIENT, services },
     files: { [STOP]: STOP_SCRIPT },
   });
   const { master, slave } = cluster;
