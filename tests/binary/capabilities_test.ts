@@ -12,7 +12,7 @@ import { RELAIS, type RelaisHost } from "../support/relais_host.ts";
 import { REPOSITORY } from "../support/shown_paths.ts";
 import { unitCapabilities, unitVerb } from "../support/units.ts";
 import { DEADLINE_MS, heldVips, servicesRun } from "../netns/situations.ts";
-import { STEADY } from "../netns/stage.ts";
+import { PATIENT } from "../netns/stage.ts";
 
 /** A user of a PBX, with files and processes of its own; the real ones have names. */
 const USER = "4242";
@@ -111,7 +111,7 @@ Deno.test("every capability of the units has a duty in these tests, and no duty 
 });
 
 Deno.test("holding VIPs needs NET_ADMIN and NET_RAW; what the daemon starts inherits its set", async (t) => {
-  await using cluster = await Cluster.create({ config: STEADY });
+  await using cluster = await Cluster.create({ config: PATIENT });
   const { master } = cluster;
   for (const missing of withoutEach(DAEMON, DUTIES.hold)) {
     await t.step(`without ${missing ?? "none"}`, async () => {
@@ -145,7 +145,7 @@ Deno.test("holding VIPs needs NET_ADMIN and NET_RAW; what the daemon starts inhe
 });
 
 Deno.test("the copy of the database needs SETUID and SETGID, and KILL to break it off", async (t) => {
-  await using cluster = await Cluster.create({ config: { ...STEADY, database: true } });
+  await using cluster = await Cluster.create({ config: { ...PATIENT, database: true } });
   await cluster.start(DEADLINE_MS);
   const { master, slave } = cluster;
   const sync = () => master.relais(["sync", "database"], VERB_MS);
@@ -209,7 +209,7 @@ Deno.test("the copy of the database needs SETUID and SETGID, and KILL to break i
 
 Deno.test("what belongs to others: CHOWN, DAC_OVERRIDE, SYS_PTRACE for the astdb, FOWNER for files that are kept aside", async (t) => {
   await using cluster = await Cluster.create({
-    config: { ...STEADY, data: true, failback: ['mode = "manual"'] },
+    config: { ...PATIENT, data: true, failback: ['mode = "manual"'] },
   });
   await cluster.start(DEADLINE_MS);
   const { lab, master, slave } = cluster;
@@ -303,12 +303,12 @@ Deno.test("what belongs to others: CHOWN, DAC_OVERRIDE, SYS_PTRACE for the astdb
 
 Deno.test("the clean-up needs NET_ADMIN for VIPs, SETUID and SETGID for the database, KILL and DAC_OVERRIDE for what a stop command does", async (t) => {
   await using cluster = await Cluster.create({
-    config: { ...STEADY, services: SERVICES, database: true },
+    config: { ...PATIENT, services: SERVICES, database: true },
     files: { [STOP]: STOP_SCRIPT },
   });
   const { master } = cluster;
   const stream = relaisToml({
-    ...STEADY,
+    ...PATIENT,
     services: SERVICES,
     database: true,
     databaseMore: ['mode = "stream"'],

@@ -32,6 +32,18 @@ export const STEADY: ConfigOptions = {
   data: false,
 };
 
+/** For tests that are not about detection: a machine that stands still for seconds goes on serving. */
+export const PATIENT: ConfigOptions = {
+  ...STEADY,
+  heartbeat: [
+    "interval_ms = 200",
+    "isolated_after_ms = 5000",
+    "dead_after_ms = 8000",
+    "unfit_after_ms = 8000",
+    "boot_grace_ms = 4000",
+  ],
+};
+
 /** What a test is given. */
 export interface Scene {
   readonly cluster: Cluster;

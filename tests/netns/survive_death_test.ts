@@ -96,11 +96,11 @@ Deno.test("the clean-up of OnFailure= takes away VIPs, routes, gate and services
   await master.stop("kill");
   const first = await master.relais(unitVerb("relais-cleanup.service"));
   assert.equal(first.code, 0, first.stdout + first.stderr);
-  for (
-    const text of ["Removed the VIP 10.20.0.10", `Removed the VIP ${VIP6}`, "services stopped"]
-  ) {
-    assert.ok(first.stdout.includes(text), `${text} in: ${first.stdout}`);
+  // On a slow machine the kernel was first with the VIPs; never with all of the routes.
+  for (const text of [/^Removed the (VIP|route) /m, /^services stopped$/m]) {
+    assert.match(first.stdout, text);
   }
+  assert.ok(!(await master.addresses()).some((address) => address.startsWith(`${VIP6}/`)));
   assert.deepEqual(await heldVips(cluster, master), []);
   assert.deepEqual([...await ourRoutes(master, "-4"), ...await ourRoutes(master, "-6")], []);
   assert.equal(await servicesRun(master), false);
