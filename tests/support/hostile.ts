@@ -17,19 +17,21 @@ const ARGV = [
 
 /** Sends one kind of it and waits for its end; returns what it printed. */
 export async function attack(host: TestHost, args: readonly string[]): Promise<string> {
-  const argv = [...ELSEWHERE, ...ARGV, ...args];
+  const argv = commandOf(args);
   return (await host.exec(argv, { deadlineMs: DEADLINE_MS })).stdout.trim();
 }
 
 /**
- * An attacker computes on a machine of his own: here he takes only what the others leave, or a test of what
+ * Who floods computes on a machine of his own: here he takes only what the others leave, or a test of what
  * reaches the hosts would be one of what he computes.
  */
-const ELSEWHERE = ["nice", "-n", "19"];
+function commandOf(args: readonly string[]): string[] {
+  return [...(args[0] === "flood" ? ["nice", "-n", "19"] : []), ...ARGV, ...args];
+}
 
 /** Starts one that stays until its standard input is closed. */
 export function startAttack(host: TestHost, args: readonly string[]): HostProcess {
-  return host.spawnPiped([...ELSEWHERE, ...ARGV, ...args]);
+  return host.spawnPiped(commandOf(args));
 }
 
 /** The answer to {@linkcode post}. */
