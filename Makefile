@@ -35,7 +35,7 @@ check: setup ## Format, lint (with the purity gate), shell scripts, types
 test: ## Everything: setup, build, check, unit, scenarios, namespaces, package, laboratory (root)
 	@$(T)/test.sh build check unit sim netns packaging lab
 
-test-unit: setup ## Unit tests, scenarios, architecture
+test-unit: setup ## Unit tests, scenarios, architecture (JOBS=2: two files at a time)
 	@$(T)/test.sh unit
 
 sim: setup ## Two simulated nodes, every fault, and mutants of the rules (SEEDS=100000 JOBS=2 goes long)

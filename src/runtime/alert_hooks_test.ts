@@ -3,6 +3,7 @@ import { ManualClock } from "../../tests/support/manual_clock.ts";
 import { poll } from "../../tests/support/poll.ts";
 import { processState } from "../../tests/support/process_table.ts";
 import { TempDirectory } from "../../tests/support/temp_directory.ts";
+import { NO_HOOKS } from "../config/hooks_section.ts";
 import type { AlertHookConfig } from "../config/types.ts";
 import { AlertHooks } from "./alert_hooks.ts";
 
@@ -35,10 +36,9 @@ class Turns {
   /** Turns once after `ms`. */
   async begin(ms = 1000): Promise<void> {
     await this.clock.advance(ms);
-    const none = { beforeTakeover: [], afterTakeover: [], beforeHandback: [], afterHandback: [] };
     this.alertHooks.pace(this.clock.nowMs(), {
       config: {
-        hooks: { ...none, onAlert: this.hooks },
+        hooks: { ...NO_HOOKS, onAlert: this.hooks },
         role: "slave",
         cluster: { name: "test", preset: "none" },
       },
