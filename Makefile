@@ -36,7 +36,7 @@ check: setup ## Format, lint (with the purity gate), shell scripts, types
 test: ## Everything: setup, build, check, unit, scenarios, namespaces, package, laboratory (root)
 	@$(T)/test.sh build check unit fuzz sim netns faults packaging lab
 
-test-unit: setup ## Unit tests, scenarios, architecture
+test-unit: setup ## Unit tests, scenarios, architecture (JOBS=2: two files at a time)
 	@$(T)/test.sh unit
 
 fuzz: setup ## Bad inputs for every parser (COUNT=2000000 SEED=1 TARGET=part-of-a-name JOBS=2)

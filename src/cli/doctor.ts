@@ -8,8 +8,8 @@ import { buildInfo } from "../build_info.ts";
 import { identifyRole, IdentityError, loadConfig, localConfig } from "../config/load.ts";
 import type { LocalConfig } from "../config/types.ts";
 import { allChecks } from "../doctor/checks.ts";
-import { examine, verdictOf } from "../doctor/examine.ts";
-import { Patient } from "../doctor/patient.ts";
+import { type Examination, examine, verdictOf } from "../doctor/examine.ts";
+import { Patient, type PatientOptions } from "../doctor/patient.ts";
 import { formatExamination } from "../doctor/text.ts";
 import type { StatusDocument } from "../health/types.ts";
 import { systemClock } from "../os/clock.ts";
@@ -21,6 +21,20 @@ import { checkConfig } from "./check_config.ts";
 import { ControlClient, ControlError } from "./control_client.ts";
 import { EXIT } from "./exit_codes.ts";
 
+/** All checks of this host, within their time. */
+export async function examineHost(
+  options: Pick<PatientOptions, "config" | "paths" | "status">,
+): Promise<Examination> {
+  const stop = new AbortController();
+  const patient = new Patient({
+    ...options,
+    version: buildInfo().label,
+    clock: systemClock,
+    signal: stop.signal,
+  });
+  return await examine(allChecks(patient), { clock: systemClock, stop });
+}
+
 /** Examines and prints; the exit status is for monitoring (docs/exit-codes.md). */
 export async function doctor({ paths, json, quiet }: {
   readonly paths: Paths;
@@ -29,16 +43,11 @@ export async function doctor({ paths, json, quiet }: {
 }): Promise<number> {
   const config = await readLocalConfig(paths, json);
   if (typeof config === "number") return config;
-  const stop = new AbortController();
-  const patient = new Patient({
+  const examination = await examineHost({
     config,
     paths,
-    version: buildInfo().label,
-    clock: systemClock,
     status: () => askStatus(new ControlClient(controlSocket(paths))),
-    signal: stop.signal,
   });
-  const examination = await examine(allChecks(patient), { clock: systemClock, stop });
   const verdict = verdictOf(examination.findings);
   const colour = !json && Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
   const findings = quiet

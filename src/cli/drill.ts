@@ -5,15 +5,10 @@
  * @module
  */
 
-import { buildInfo } from "../build_info.ts";
-import { allChecks } from "../doctor/checks.ts";
-import { examine } from "../doctor/examine.ts";
-import { Patient } from "../doctor/patient.ts";
-import { systemClock } from "../os/clock.ts";
 import { writeAll } from "../os/write_all.ts";
 import { controlSocket, type Paths } from "../runtime/paths.ts";
 import { ControlClient } from "./control_client.ts";
-import { readLocalConfig } from "./doctor.ts";
+import { examineHost, readLocalConfig } from "./doctor.ts";
 import { formatDrill, judgeMove } from "./drill_judge.ts";
 import { EXIT } from "./exit_codes.ts";
 
@@ -26,16 +21,7 @@ export async function drill({ paths, json }: {
   if (typeof config === "number") return config;
   // Without a daemon there is no takeover: that is told with its own exit status.
   const status = await new ControlClient(controlSocket(paths)).status();
-  const stop = new AbortController();
-  const patient = new Patient({
-    config,
-    paths,
-    version: buildInfo().label,
-    clock: systemClock,
-    status: () => Promise.resolve(status),
-    signal: stop.signal,
-  });
-  const { findings } = await examine(allChecks(patient), { clock: systemClock, stop });
+  const { findings } = await examineHost({ config, paths, status: () => Promise.resolve(status) });
   const path = Deno.env.get("PATH");
   const judged = await judgeMove({ config, status, stateDir: paths.stateDir, path }, findings);
   const text = json ? JSON.stringify(judged, null, 2) : formatDrill(judged);

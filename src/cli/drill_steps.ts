@@ -5,6 +5,7 @@
  * @module
  */
 
+import { NO_HOOKS } from "../config/hooks_section.ts";
 import type { HookMoment, LocalConfig } from "../config/types.ts";
 import type { CheckId } from "../doctor/catalogue.ts";
 import type { StatusDocument } from "../health/types.ts";
@@ -183,18 +184,11 @@ function hooks(moment: HookMoment): Plan {
   return ({ config, path }) => {
     const own = config.hooks[moment];
     if (own.length === 0) return NOTHING;
-    const none = {
-      beforeTakeover: [],
-      afterTakeover: [],
-      beforeHandback: [],
-      afterHandback: [],
-      onAlert: [],
-    };
     return {
       does: `run ${own.map(({ command }) => command[0]).join(", ")}`,
       checks: [],
       look: () =>
-        hookFaults({ ...none, [moment]: own }, path).map((found) =>
+        hookFaults({ ...NO_HOOKS, [moment]: own }, path).map((found) =>
           failure(found, "install it, or: chown root, chmod go-w")
         ),
     };

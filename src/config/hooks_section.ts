@@ -23,6 +23,15 @@ export const HOOK_KEYS = {
 /** The key of the hooks that are told of alerts. */
 export const ALERT_HOOK_KEY = "on_alert" satisfies keyof typeof HOOKS_SHAPE;
 
+/** No hooks at all. */
+export const NO_HOOKS: HooksConfig = {
+  beforeTakeover: [],
+  afterTakeover: [],
+  beforeHandback: [],
+  afterHandback: [],
+  onAlert: [],
+};
+
 /** What `[hooks]` says. */
 export interface HooksSection {
   readonly hooks: HooksConfig;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { NO_HOOKS } from "./hooks_section.ts";
 import { ConfigError, formatIssue, parseConfig } from "./load.ts";
 import type { Config } from "./types.ts";
 
@@ -22,16 +23,9 @@ function refused(text: string, rule: RegExp, preset?: string): void {
 }
 
 Deno.test("parseConfig() has no hooks unless the file names some", () => {
-  const none = {
-    beforeTakeover: [],
-    afterTakeover: [],
-    beforeHandback: [],
-    afterHandback: [],
-    onAlert: [],
-  };
-  assert.deepEqual(parseConfig(file("")).hooks, none);
-  assert.deepEqual(parseConfig(file("", "xivo")).hooks, none);
-  assert.deepEqual(hooks("before_takeover = []"), none);
+  assert.deepEqual(parseConfig(file("")).hooks, NO_HOOKS);
+  assert.deepEqual(parseConfig(file("", "xivo")).hooks, NO_HOOKS);
+  assert.deepEqual(hooks("before_takeover = []"), NO_HOOKS);
 });
 
 Deno.test("preset wazo forgets the cached pjsip.conf before each takeover, before the operator's hooks", () => {

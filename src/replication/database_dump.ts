@@ -15,6 +15,7 @@ import type { DatabaseDump, DatabaseDumpOptions } from "./database_port.ts";
 import { LOCK_TIMEOUT_MS } from "./database_session.ts";
 import { versionText } from "./database_tools.ts";
 import { DatabaseWorker } from "./database_client.ts";
+import { pipelinePayload } from "./pipeline_payload.ts";
 
 /** How long counting may take, in milliseconds. */
 const OPEN_DEADLINE_MS = 10 * 60_000;
@@ -105,32 +106,16 @@ function stream(
 ): DatabaseDump {
   const { manifest, pipeline, worker, stop, signal } = parts;
   const done = pipeline.done.finally(() => worker.close());
-  done.catch(() => {
-    // The consumer of `done` tells; a handler is needed at once.
-  });
-  const reader = pipeline.output.getReader();
-  let bytes = 0;
   let released: Promise<unknown> | null = null;
-  const payload = new ReadableStream<Uint8Array>({
-    start: (controller) => controller.enqueue(encodeManifest(manifest)),
-    async pull(controller): Promise<void> {
-      const chunk = await reader.read();
-      if (chunk.done) {
-        // A chain that failed ends its output like one that is complete: only now is it known which.
-        await done;
-        controller.close();
-        return;
-      }
+  const payload = pipelinePayload(pipeline, {
+    done,
+    stop,
+    head: encodeManifest(manifest),
+    onPiece: (bytes) => {
       // The first output proves that pg_dump has taken the snapshot over.
       released ??= worker.request("dump-release", {}, { deadlineMs: RELEASE_DEADLINE_MS, signal })
         .catch((cause) => stop.abort(cause));
-      bytes += chunk.value.length;
       parts.onProgress({ phase: "dump", bytes, totalBytes: null });
-      controller.enqueue(chunk.value);
-    },
-    async cancel(reason): Promise<void> {
-      stop.abort(reason ?? new DOMException("the receiver of the dump went away", "AbortError"));
-      await Promise.allSettled([reader.cancel(), done]);
     },
   });
   return { detail: describe(manifest), payload, done };

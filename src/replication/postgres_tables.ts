@@ -19,6 +19,7 @@ import { COMMIT_WORD, READY_WORD } from "./tables_apply.ts";
 import { encodePiece } from "./tables_format.ts";
 import type { ApplyTablesOptions, ChangeProbe, TableSet, TableSource } from "./tables_port.ts";
 import { tablesArguments } from "./tables_worker.ts";
+import { pipelinePayload } from "./pipeline_payload.ts";
 
 /** The longest that reading or applying may take, in milliseconds. */
 const DUMP_DEADLINE_MS = 10 * 60_000;
@@ -74,26 +75,10 @@ export class PostgresTables implements TableSource {
       signal: AbortSignal.any([signal, stop.signal, AbortSignal.timeout(DUMP_DEADLINE_MS)]),
     });
     const { done } = pipeline;
-    done.catch(() => {}); // The consumer of `done` tells; a handler is needed at once.
-    const reader = pipeline.output.getReader();
-    let bytes = 0;
-    const payload = new ReadableStream<Uint8Array>({
-      async pull(controller): Promise<void> {
-        const chunk = await reader.read();
-        if (chunk.done) {
-          // A process that failed ends its output like one that is complete: only now is it known which.
-          await done;
-          controller.close();
-          return;
-        }
-        bytes += chunk.value.length;
-        onProgress({ phase: "send", bytes, totalBytes: null });
-        controller.enqueue(chunk.value);
-      },
-      async cancel(reason): Promise<void> {
-        stop.abort(reason ?? new DOMException("the receiver went away", "AbortError"));
-        await Promise.allSettled([reader.cancel(), done]);
-      },
+    const payload = pipelinePayload(pipeline, {
+      done,
+      stop,
+      onPiece: (bytes) => onProgress({ phase: "send", bytes, totalBytes: null }),
     });
     return { detail: {}, payload, done };
   }

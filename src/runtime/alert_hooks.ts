@@ -12,7 +12,7 @@ import type { Clock } from "../os/clock.ts";
 import { getLog } from "../os/log.ts";
 import { type AlertBatch, AlertLedger } from "./alert_ledger.ts";
 import { alertEnvironment, alertInput, type AlertOccasion } from "./alert_message.ts";
-import { commandText, type HookEnd, runHookProgram, saidText } from "./hooks.ts";
+import { type HookEnd, runHookProgram, saidText } from "./hooks.ts";
 
 const log = getLog("alert");
 
@@ -31,7 +31,7 @@ const BURST_RUNS = 6;
 /** … then one in this time. */
 const RUN_EVERY_MS = 120_000;
 /** How the alert of a failed program begins: it is for status, log and history, not for these programs. */
-const OWN = `The hook ${ALERT_HOOK_KEY} `;
+const OWN = `The hook ${ALERT_HOOK_KEY}[`;
 
 /** What a turn of the node knows. */
 export interface AlertContext {
@@ -49,6 +49,8 @@ export interface AlertContext {
 /** One program and what it was told. */
 interface Listener {
   readonly ledger: AlertLedger;
+  /** Its place in the list and its program: arguments may hold a secret, and the status is for all to read. */
+  name: string;
   runs: number;
   /** Monotonic ms. */
   nextRunAt: number;
@@ -119,8 +121,9 @@ export class AlertHooks {
     for (const key of this.#listeners.keys()) {
       if (!listed.some((entry) => entry.key === key)) this.#listeners.delete(key);
     }
-    return listed.map(({ hook, key }) => {
+    return listed.map(({ hook, key }, index) => {
       const listener = this.#listeners.get(key) ?? newListener(now);
+      listener.name = `${ALERT_HOOK_KEY}[${index}] ${hook.command[0]}`;
       this.#listeners.set(key, listener);
       return { hook, listener };
     });
@@ -145,30 +148,31 @@ export class AlertHooks {
       listener.ledger.told(batch);
       listener.failures = 0;
       const told = `${batch.news.size} new, ${batch.over.size} over`;
-      log.info(`${commandText(hook.command)} was told: ${told}`, { event: "hook" });
+      log.info(`${listener.name} was told: ${told}`, { event: "hook" });
     } else {
       const pause = Math.min(RETRY_MS * 2 ** listener.failures, RETRY_MAX_MS);
       listener.failures += 1;
       listener.nextRunAt = this.#clock.nowMs() + pause;
     }
-    this.#report(hook, listener, end);
+    this.#report(listener, end);
   }
 
   /** The same failure again and again is one line of the history, and an alert as long as it lasts. */
-  #report({ command }: AlertHookConfig, listener: Listener, { failure, said }: HookEnd): void {
+  #report(listener: Listener, { failure, said }: HookEnd): void {
     const { note, raise } = this.#context!;
-    const name = commandText(command);
+    const { name } = listener;
     const before = listener.failure;
     listener.failure = failure === null ? null : `failed: ${failure}${saidText(said)}`;
-    if (listener.failure !== null) raise(`${OWN}${name} ${listener.failure}; tried again later`);
+    if (listener.failure !== null) raise(`The hook ${name} ${listener.failure}; tried again later`);
     if (listener.failure === before) return;
-    note(`${ALERT_HOOK_KEY} ${name}: ${listener.failure ?? "works again"}`);
+    note(`${name}: ${listener.failure ?? "works again"}`);
   }
 }
 
 function newListener(now: number): Listener {
   return {
     ledger: new AlertLedger(),
+    name: "",
     runs: BURST_RUNS,
     nextRunAt: now,
     refilledAt: now,

@@ -232,7 +232,7 @@ export function hookSentence({ moment, command, failure, tookMs, said }: HookRep
 }
 
 /** A hook's command as people read it, shortened. */
-export function commandText(command: readonly string[]): string {
+function commandText(command: readonly string[]): string {
   return command.join(" ").slice(0, SAID_MAX);
 }
 

@@ -2,20 +2,14 @@ import assert from "node:assert/strict";
 import { poll } from "../../tests/support/poll.ts";
 import { processState } from "../../tests/support/process_table.ts";
 import { TempDirectory } from "../../tests/support/temp_directory.ts";
-import type { HookConfig, HooksConfig } from "../config/types.ts";
+import { NO_HOOKS } from "../config/hooks_section.ts";
+import type { HookConfig } from "../config/types.ts";
 import { systemClock } from "../os/clock.ts";
 import { hookFaults, type HookReport, hooksDeadlineMs, hookSentence, runHooks } from "./hooks.ts";
 
 /** Far above what any of them needs. */
 const LONG_MS = 60_000;
 const PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
-const NONE: HooksConfig = {
-  beforeTakeover: [],
-  afterTakeover: [],
-  beforeHandback: [],
-  afterHandback: [],
-  onAlert: [],
-};
 
 function shell(script: string, deadlineMs = LONG_MS): HookConfig {
   return { command: ["sh", "-c", script], deadlineMs };
@@ -29,7 +23,7 @@ async function runAll(
   const reports: HookReport[] = [];
   await runHooks("beforeTakeover", {
     config: {
-      hooks: { ...NONE, beforeTakeover: hooks },
+      hooks: { ...NO_HOOKS, beforeTakeover: hooks },
       role: "slave",
       cluster: { name: "siège", preset: "none" },
     },
@@ -164,7 +158,10 @@ Deno.test("hooksDeadlineMs() leaves each hook its own deadline and the time to b
 Deno.test("hookFaults() finds at start what could not be run later", () => {
   const missing = { command: ["relais-no-such-hook", "x"], deadlineMs: LONG_MS };
   const onAlert = [{ ...missing, input: "text" } as const];
-  const faults = hookFaults({ ...NONE, afterHandback: [shell("exit 0"), missing], onAlert }, PATH);
+  const faults = hookFaults(
+    { ...NO_HOOKS, afterHandback: [shell("exit 0"), missing], onAlert },
+    PATH,
+  );
   assert.equal(faults.length, 2, faults.join("\n"));
   assert.match(faults[1]!, /^the hook on_alert: Cannot run relais-no-such-hook as it is not/);
   assert.match(faults[0]!, /^the hook after_handback: Cannot run relais-no-such-hook as it is not/);

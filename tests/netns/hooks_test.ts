@@ -202,7 +202,7 @@ Deno.test("hooks.on_alert: each host tells of the takeover that it sees, the cut
   await told(slave, /^taking-over → active /);
   await master.untilState("isolated", DEADLINE_MS);
   const status = await master.waitFor(
-    ({ alerts }) => alerts.some((text) => text.startsWith("The hook on_alert sh ")),
+    ({ alerts }) => alerts.some((text) => text.startsWith("The hook on_alert[0] sh ")),
     { deadlineMs: DEADLINE_MS, what: "an alert of the program that fails" },
   );
   assert.match(
