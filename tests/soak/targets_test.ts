@@ -18,6 +18,7 @@ function quietHour(change: {
       atMs: number * EVERY_MS,
       footprint: {
         processes: 6 + number % 3,
+        connections: 1 + number % 2,
         addresses: 10,
         routes: 26,
         firewall: 0,
@@ -96,10 +97,16 @@ Deno.test("judge() misses a target for each thing that grows, and for nothing el
     both("routes at rest"),
   );
   assert.deepEqual(
+    missed(rest(({ footprint }, i) => ({
+      footprint: { ...footprint, connections: 1 + Math.floor(i / 60) },
+    }))),
+    both("kept ssh connections"),
+  );
+  assert.deepEqual(
     missed(rest((_, i) => ({ echoPeriodMs: 50 + i * 0.02 }))),
     both("period of the echoes, last third by first"),
   );
-  assert.deepEqual(missed(rest((_, i) => ({ clockAheadMs: i * 0.5 }))), both("daemon's clock"));
+  assert.deepEqual(missed(rest((_, i) => ({ clockAheadMs: i }))), both("daemon's clock"));
   assert.deepEqual(
     missed(rest((_, i) => ({ logBytes: 4000 * i + 40 * i * i }))),
     both("log per takeover, last third by first"),
