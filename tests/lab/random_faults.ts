@@ -27,6 +27,8 @@ import { SipPhone } from "./sip_phone.ts";
 const RESULT_FILE = `${REPOSITORY}/dist/results/lab_faults.json`;
 /** A fault, its rest and the gap take longer than this. */
 const SHORTEST_MS = 5_000;
+/** `failback.stable_s` of the laboratory is 2 s; after that it is on its way. */
+const HANDS_BACK_WITHIN_MS = 5_000;
 /** Of a test beside other work; what a fault may take is bounded by its rest anyway. */
 const CALL_DEADLINE_MS = 120_000;
 
@@ -85,11 +87,11 @@ export async function playLabFaults(
 
 async function playFault(scene: Scene, fault: PlannedLabFault): Promise<LabFaultResult> {
   const { laboratory, outside, config } = scene;
-  const serving = await whoServes(scene);
-  const victim = fault.victim === "serving" ? serving : other(laboratory, serving);
   const notes: string[] = [];
   const broken: string[] = [];
   await sleep(fault.gapMs);
+  const serving = await whoServes(scene);
+  const victim = fault.victim === "serving" ? serving : other(laboratory, serving);
   const [during, after] = [`fault ${fault.number}`, `after ${fault.number}`];
   await outside.mark(during);
   const since = new Date().toISOString();
@@ -117,7 +119,11 @@ async function playFault(scene: Scene, fault: PlannedLabFault): Promise<LabFault
     during: await outside.seen(during),
     after: await outside.seen(after),
     restMs,
-    daemonLateMs: await daemonLateMs(laboratory, since),
+    // A frozen host is late because of the fault, not because of this machine.
+    daemonLateMs: await daemonLateMs(
+      laboratory.hosts.filter((host) => fault.kind !== "frozen" || host !== victim),
+      since,
+    ),
     notes,
     broken,
   }, config);
@@ -152,7 +158,8 @@ async function typed(
 /** One serves, the other one stands by and is ready, both by their own word and as the phone sees it. */
 async function untilRest({ laboratory, outside }: Scene, deadlineMs: number): Promise<void> {
   let seen = "";
-  await poll(async () => {
+  let settledAt: number | null = null;
+  const settled = async (): Promise<boolean> => {
     const statuses = await Promise.all(laboratory.hosts.map((host) => statusOf(host)));
     seen = statuses.map(({ status, said }) => status === null ? said : status.node.state).join();
     const [active] = statuses.filter(({ status }) => status?.node.state === "active");
@@ -161,12 +168,15 @@ async function untilRest({ laboratory, outside }: Scene, deadlineMs: number): Pr
     );
     const isSettled = active?.status?.goal === null && standby?.status?.goal === null;
     const isKnown = active?.status?.peer.report?.ready === true;
-    // About to be handed back: not yet at rest.
-    const isGoingBack = active?.status?.node.role === "slave" &&
-      active.status.node.stateForMs < 10_000;
-    return isSettled && isKnown && !isGoingBack && outside.phone.isUp("vip") &&
-      outside.phone.isUp("sip") && outside.phone.isUp("data");
-  }, {
+    const isAnswered = (["vip", "data", "sip"] as const).every((each) => outside.phone.isUp(each));
+    if (!isSettled || !isKnown || !isAnswered) settledAt = null;
+    else settledAt ??= performance.now();
+    // A slave that serves beside a ready master is about to hand back, unless an operator must say so.
+    const isStaying = active?.status?.node.role === "master" ||
+      performance.now() - (settledAt ?? Infinity) > HANDS_BACK_WITHIN_MS;
+    return settledAt !== null && isStaying;
+  };
+  await poll(settled, {
     deadlineMs,
     everyMs: 300,
     what: "one that serves and one that stands by",
@@ -177,7 +187,7 @@ async function untilRest({ laboratory, outside }: Scene, deadlineMs: number): Pr
 }
 
 /** What the daemons say of their own loops since then. */
-async function daemonLateMs({ hosts }: Laboratory, since: string): Promise<number> {
+async function daemonLateMs(hosts: readonly LabHost[], since: string): Promise<number> {
   let most = 0;
   for (const host of hosts) {
     const from = since.replace("T", " ").replace(/\.\d+Z$/, "") + " UTC";

@@ -56,13 +56,15 @@ export async function descriptorKinds(host: RelaisHost): Promise<Record<string, 
 
 /** What a host has at rest: the same after each takeover, or something is left behind. */
 export interface Footprint {
-  /** Processes of the host, zombies included. */
+  /** Processes of the host, zombies included, kept ssh connections (of both sides) not. */
   readonly processes: number;
+  /** Kept ssh connections to the peer: at most one for each network, opened when it is first used. */
+  readonly connections: number;
   readonly addresses: number;
   readonly routes: number;
   /** Lines of `nft list ruleset`. */
   readonly firewall: number;
-  /** Files in the run folder and in /tmp. */
+  /** Files in the run folder and in /tmp, but the sockets of kept connections. */
   readonly runFiles: number;
   readonly stateFiles: number;
   readonly stateKb: number;
@@ -75,12 +77,15 @@ export async function footprint({ host }: RelaisHost): Promise<Footprint> {
     return stdout.split("\n").filter((line) => line.trim() !== "").length;
   };
   const state = folder(`${host.root}/var/lib/relais`);
+  const connections = keptConnections(`${host.root}/run/relais`);
   return {
-    processes: host.pids().length,
+    processes: host.pids().filter((pid) => !isOfConnection(pid)).length,
+    connections,
     addresses: await lines("ip", "-oneline", "address", "show"),
     routes: await lines("ip", "-oneline", "route", "show", "table", "all"),
     firewall: await lines("nft", "list", "ruleset"),
-    runFiles: folder(`${host.root}/run/relais`).files + folder(`${host.root}/tmp`).files,
+    runFiles: folder(`${host.root}/run/relais`).files + folder(`${host.root}/tmp`).files -
+      connections,
     stateFiles: state.files,
     stateKb: Math.ceil(state.bytes / 1024),
   };
@@ -92,6 +97,25 @@ export function logBytes({ host }: RelaisHost): number {
     return Deno.statSync(`${host.root}/var/log/relais.log`).size;
   } catch {
     return 0;
+  }
+}
+
+/** Sockets of `ControlMaster` (src/replication/ssh_arguments.ts). */
+function keptConnections(runFolder: string): number {
+  try {
+    return [...Deno.readDirSync(runFolder)].filter(({ name }) => name.startsWith("ssh-")).length;
+  } catch {
+    return 0;
+  }
+}
+
+/** The `ssh` that keeps a connection, or the peer's end of one. */
+function isOfConnection(pid: number): boolean {
+  try {
+    const words = Deno.readTextFileSync(`/proc/${pid}/cmdline`);
+    return /^ssh: .*\[mux\]|^sshd: root@notty/.test(words);
+  } catch {
+    return false; // it ended meanwhile
   }
 }
 
