@@ -109,7 +109,9 @@ function faketimeLibrary(): string {
 
 async function maintenanceOff(host: RelaisHost): Promise<void> {
   await poll(async () => {
-    if ((await host.status())?.node.state !== "maintenance") return true;
+    const state = (await host.status())?.node.state;
+    // One that does not answer, or has just started, may still be in maintenance.
+    if (state !== undefined && state !== "starting" && state !== "maintenance") return true;
     await host.relais(["maintenance", "off"]);
     return false;
   }, { deadlineMs: LIVE_DEADLINE_MS, everyMs: 200, what: "the end of the maintenance" });

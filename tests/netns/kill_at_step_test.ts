@@ -9,6 +9,7 @@ import { playFault } from "../faults/play.ts";
 import { tableRow } from "../faults/report.ts";
 import { type PlannedFault, stepNames } from "../faults/schedule.ts";
 import { World } from "../faults/world.ts";
+import { STEADY } from "./stage.ts";
 
 /** A move that is refused (a slow ssh, say) comes to no step: so often it is tried. */
 const TRIES = 4;
@@ -21,14 +22,15 @@ const GOALS = {
 } as const satisfies Partial<Record<RealKind, string>>;
 
 Deno.test("kill -9 at each step of a takeover and of a hand-back: one serves, one stands by, never two", async (t) => {
-  // With a database that comes back, so that every step has work.
+  // With a database that comes back, so that every step has work; at figures that a busy machine can keep.
   const databaseMore = [
     'return = "tables"',
     'return_tables = ["userfeatures", "extensions", "append:cel"]',
   ];
+  const { heartbeat } = STEADY;
   const world = await World.create({
-    preset: "fast",
-    config: { database: true, databaseMore },
+    preset: "balanced",
+    config: { database: true, databaseMore, ...(heartbeat === undefined ? {} : { heartbeat }) },
   });
   const dice = new Random(1);
   let number = 0;
@@ -47,7 +49,7 @@ Deno.test("kill -9 at each step of a takeover and of a hand-back: one serves, on
               kind,
               victim: "serving",
               gapMs: 0,
-              lastsMs: 2_000,
+              lastsMs: 3_000,
               dice: [dice.unit(), 0, 0],
               kill: { goal, number: i, step, systemCalls: dice.below(SYSTEM_CALLS_MAX) },
               move: null,
