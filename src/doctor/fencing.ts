@@ -4,7 +4,7 @@
  * @module
  */
 
-import { agentFile, type AgentRunner, runAgent } from "../fencing/agent.ts";
+import { agentFile, runAgent } from "../fencing/agent.ts";
 import { powerOf } from "../fencing/fencer.ts";
 import { parseMetadata, unknownParameters } from "../fencing/metadata.ts";
 import { readParameters } from "../fencing/parameters.ts";

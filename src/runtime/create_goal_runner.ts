@@ -75,10 +75,11 @@ export function createGoalRunner(parts: GoalRunnerParts): GoalRunner {
       tellYours: (signal) => parts.peerLine.tellYours(signal),
       fencePeer: async (signal) => {
         // The core asks for it only where it is configured; the reload builds both from one file.
-        if (parts.fencer == null) {
+        const fencer = parts.fencer ?? null;
+        if (fencer === null) {
           throw new Error("Cannot fence the peer as that is not configured");
         }
-        return await parts.fencer.fence(signal);
+        return await fencer.fence(signal);
       },
       runHooks: (moment, goal, signal) =>
         runHooks(moment, {

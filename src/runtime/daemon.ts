@@ -248,7 +248,8 @@ function createRunning(
 /** What it knows of the device outlives a reload that does not concern it. */
 function createFencer(config: LocalConfig, former: Running | null): Fencer | null {
   if (config.fencing === undefined) return null;
-  if (former?.fencer != null && isSame(former.config.fencing, config.fencing)) return former.fencer;
+  const known = former?.fencer ?? null;
+  if (known !== null && isSame(former?.config.fencing, config.fencing)) return known;
   return new Fencer({ config: config.fencing, role: config.role, clock });
 }
 
