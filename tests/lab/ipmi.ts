@@ -7,7 +7,7 @@
  */
 
 import { poll } from "../support/poll.ts";
-import type { HostProcess } from "../support/host_process.ts";
+import { HostProcess } from "../support/host_process.ts";
 import type { LabHost } from "./lab_host.ts";
 import type { Laboratory } from "./laboratory.ts";
 
@@ -132,7 +132,8 @@ export class Bmcs implements AsyncDisposable {
       `${base}.state`,
       "-n",
     ];
-    const process = this.#laboratory.spawnBeside("gateway", argv);
+    const { tool } = this.#laboratory;
+    const process = HostProcess.start(tool.argv(["net", "gateway", ...argv]), "null");
     this.#processes.push(process);
     await poll(() => process.running, { deadlineMs: 10_000, what: `the BMC of the ${name}` });
   }
