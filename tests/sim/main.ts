@@ -57,9 +57,8 @@ for (let seed = FENCED_FROM; seed < FENCED_FROM + fenced; seed += CHUNK) {
   chunks.push(`${seed}-${Math.min(seed + CHUNK, FENCED_FROM + fenced) - 1}`);
 }
 console.log(
-  `simulation: seeds ${from} to ${
-    from + seeds - 1
-  } , ${fenced} with fencing, and ${REGRESSIONS.length} kept ones`,
+  `simulation: seeds ${from} to ${from + seeds - 1}, ${fenced} with fencing, ` +
+    `${REGRESSIONS.length} kept ones`,
 );
 await inParallel(chunks, jobs, async (chunk) => {
   const args = ["tests/sim/worker.ts", ...chunk.split(" ")];
