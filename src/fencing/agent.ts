@@ -89,5 +89,7 @@ function said(output: string, secrets: readonly string[]): string {
   let text = output.slice(-4096);
   for (const secret of secrets) text = text.replaceAll(secret, "***");
   const lines = text.split("\n").map((line) => line.replaceAll(/\p{Cc}/gu, " ").trim());
-  return (lines.findLast((line) => line !== "") ?? "").slice(0, SAID_MAX);
+  const last = lines.findLast((line) => line !== "") ?? "";
+  // Without the time in front (fencing.py): the same trouble again is the same alert.
+  return last.replace(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} /, "").slice(0, SAID_MAX);
 }

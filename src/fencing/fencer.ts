@@ -111,19 +111,22 @@ export class Fencer {
     const started = clock.nowMs();
     let how: string;
     let ok = false;
+    let told: unknown = null;
     try {
       const { code, said } = await this.#look("monitor", new AbortController().signal);
       ok = code === 0;
       how = ok ? "its device answers" : `it exited with ${code}${quoted(said)}`;
     } catch (error) {
-      // It was in the way of something that could not wait: neither good nor bad.
-      if (error instanceof GaveWay && this.checked !== null) return this.checked;
       how = messageOf(error);
+      told = error;
     }
     const tookMs = clock.nowMs() - started;
     const text = `${this.device.agent} for the ${this.target}: ${how}`;
+    const outcome: FencingOutcome = { action: "monitor", ok, text, at: clock.nowMs(), tookMs };
+    // It was in the way of something that could not wait: that says nothing of the device.
+    if (told instanceof NotNow) return outcome;
     if (!ok) this.counters.checksFailed++;
-    return this.checked = { action: "monitor", ok, text, at: clock.nowMs(), tookMs };
+    return this.checked = outcome;
   }
 
   /**
@@ -181,7 +184,7 @@ export class Fencer {
 
   async #exclusive<T>(action: AgentAction, work: () => Promise<T>): Promise<T> {
     if (this.#busy !== null) {
-      throw new Error(`the agent is busy with ${this.#busy}: try again when that is over`);
+      throw new NotNow(`the agent is busy with ${this.#busy}: try again when that is over`);
     }
     this.#busy = action;
     try {
@@ -191,11 +194,13 @@ export class Fencer {
     }
   }
 
-  /** Asks without changing anything; gives way to what changes something. */
+  /** Asks without changing anything, one question after the other; gives way to what changes something. */
   async #look(
     action: "monitor" | "status",
     signal: AbortSignal,
   ): Promise<{ readonly code: number; readonly said: string }> {
+    // Each has a deadline, so this ends.
+    while (this.#looking !== null) await this.#looking.over;
     const ending = new AbortController();
     const work = this.#exclusive(
       action,
@@ -213,7 +218,7 @@ export class Fencer {
   async #endLook(): Promise<void> {
     const looking = this.#looking;
     if (looking === null) return;
-    looking.ending.abort(new GaveWay("the agent is needed for something that can't wait"));
+    looking.ending.abort(new NotNow("the agent is needed for something that can't wait"));
     await looking.over;
   }
 
@@ -240,9 +245,9 @@ export class Fencer {
   }
 }
 
-/** A look at the device was ended by something that changes its state. */
-class GaveWay extends Error {
-  override readonly name = "GaveWay";
+/** The agent does something else, or has to. */
+class NotNow extends Error {
+  override readonly name = "NotNow";
 }
 
 /** FenceAgentAPI: 0 is on, 2 is off. */

@@ -87,13 +87,15 @@ Deno.test("Fencer.fence() says to the agent what it is configured with, then loo
 
 Deno.test("Fencer.fence() rejects with what the agent said last, without its secrets", async () => {
   await onPlace(async ({ agent, fencer }) => {
-    const device = await agent('echo trying >&2; echo "no login as hush-hush" >&2; exit 1', {
+    const script =
+      'echo trying >&2; echo "2026-01-31 12:00:00,726 ERROR: no login as hush-hush" >&2; exit 1';
+    const device = await agent(script, {
       parameters: { password: "hush-hush" },
     });
     const of = fencer(device);
     await assert.rejects(
       of.fence(NEVER),
-      /off of the master: it exited with 1: no login as \*\*\*$/,
+      /off of the master: it exited with 1: ERROR: no login as \*\*\*$/,
     );
     assert.deepEqual(of.counters, { fenced: 0, failed: 1, checksFailed: 0 });
     assert.equal(of.last?.ok, false);
@@ -163,8 +165,8 @@ Deno.test("Fencer.power() ends a look at the device that is under way; two power
     const check = of.check();
     assert.equal(of.busy, "monitor");
     const power = of.fence(NEVER);
-    const checked = await check;
-    assert.equal(checked.ok, false);
+    assert.equal((await check).ok, false);
+    assert.equal(of.checked, null, "it says nothing of the device");
     await assert.rejects(of.power("on", NEVER), /the agent is busy with off/);
     assert.match(await power, /status confirms/);
   });
@@ -178,6 +180,9 @@ Deno.test("Fencer.check() and status() say whether the device answers, and what 
     assert.equal((await of.status(NEVER)).power, "on");
     await of.power("off", NEVER);
     assert.equal((await of.status(NEVER)).power, "off");
+    // Two at once are one after the other.
+    const both = await Promise.all([of.check(), of.check(), of.status(NEVER)]);
+    assert.deepEqual([both[0].ok, both[1].ok, both[2].power], [true, true, "off"]);
     const broken = fencer(await agent("echo no route >&2; exit 1"));
     const checked = await broken.check();
     assert.equal(checked.ok, false);

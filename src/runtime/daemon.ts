@@ -258,8 +258,8 @@ function createRunning(
 /** What it knows of the device outlives a reload that does not concern it. */
 function createFencer(config: LocalConfig, former: Running | null): Fencer | null {
   if (config.fencing === undefined) return null;
-  const before = former?.fencer ?? null;
-  if (before !== null && isSame(former?.config.fencing, config.fencing)) return before;
+  const known = former?.fencer ?? null;
+  if (known !== null && isSame(former?.config.fencing, config.fencing)) return known;
   return new Fencer({ config: config.fencing, role: config.role, clock });
 }
 

@@ -7,13 +7,13 @@
  */
 
 import { poll } from "../support/poll.ts";
-import type { HostProcess } from "../support/host_process.ts";
+import { HostProcess } from "../support/host_process.ts";
 import type { LabHost } from "./lab_host.ts";
 import type { Laboratory } from "./laboratory.ts";
 
-/** Who may log in. */
+/** Who may log in. The simulator takes 16 characters, as IPMI 1.5 does. */
 export const BMC_USER = "relais";
-export const BMC_PASSWORD = "s3cret-of-the-bmc";
+export const BMC_PASSWORD = "s3cret-of-bmc";
 const PORTS = { master: 9621, slave: 9622 } as const;
 const LOOK_EVERY_MS = 50;
 
@@ -63,15 +63,16 @@ export class Bmcs implements AsyncDisposable {
     ];
   }
 
-  /** Nobody logs in any more with the password that was; for a BMC that is out of order. */
+  /** A BMC that is out of order: it answers nobody. */
   async stop(name: "master" | "slave"): Promise<void> {
-    await this.#processes[name === "master" ? 0 : 1]?.end();
+    const process = this.#processes[name === "master" ? 0 : 1];
+    if (process !== undefined) await end(process);
   }
 
   /** Ends them. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    for (const each of this.#processes) await each.end();
+    for (const each of this.#processes) await end(each);
     await this.#work;
     await Deno.remove(this.#folder, { recursive: true });
   }
@@ -131,7 +132,8 @@ export class Bmcs implements AsyncDisposable {
       `${base}.state`,
       "-n",
     ];
-    const process = this.#laboratory.spawnBeside("gateway", argv);
+    const { tool } = this.#laboratory;
+    const process = HostProcess.start(tool.argv(["net", "gateway", ...argv]), "null");
     this.#processes.push(process);
     await poll(() => process.running, { deadlineMs: 10_000, what: `the BMC of the ${name}` });
   }
@@ -149,6 +151,12 @@ export class Bmcs implements AsyncDisposable {
       });
     }
   }
+}
+
+/** The program of this machine is the process that was started: every step on the way becomes the next. */
+async function end(process: HostProcess): Promise<void> {
+  process.killStarter();
+  await process.ended(10_000);
 }
 
 function take(path: string): string | null {
