@@ -232,6 +232,7 @@ export const ARBITER_FAULTS: Readonly<Record<typeof ARBITER_KINDS[number], Fault
   // The hosts do not hear each other, the telephones hear both, and each host's way to etcd comes and goes.
   "partition": (world) => {
     const undo = cut(world, [MASTER], [SLAVE]);
+    if (world.random.chance(0.4)) world.etcd!.slowMs = world.random.between(0, 400);
     let over = false;
     const flip = (): void => {
       if (over) return;
