@@ -138,12 +138,13 @@ export async function runRange(
       const input = source.input(range.seed, index);
       onInput(index);
       const before = performance.now();
+      const last = index === range.from + range.count - 1;
       try {
         const pending = subject.feed(input, feedRandom(target.name, range.seed, index));
         const accepted = typeof pending === "boolean" ? pending : await pending;
         if (accepted) result.accepted++;
         else result.rejected++;
-        if (index % SIZES_EVERY === 0) checkKept(subject);
+        if (last || index % SIZES_EVERY === 0) checkKept(subject);
       } catch (error) {
         const what = describe(error);
         result.failures.push({ target: target.name, seed: range.seed, index, what, input });
@@ -153,7 +154,6 @@ export async function runRange(
       if (took > result.worstMs) [result.worstMs, result.worstIndex] = [took, index];
       if (result.failures.length >= FAILURES_MAX) break;
     }
-    checkKept(subject);
     const heapEnd = await heapBytes(range.count);
     result.growth = heapEnd - heapHalf;
     result.growthBefore = heapHalf - heapWarm;
