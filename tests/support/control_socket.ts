@@ -19,7 +19,7 @@ export async function getJson(socketPath: string, path: string): Promise<unknown
   } catch {
     return null; // no socket, or its daemon is gone
   }
-  const timer = setTimeout(() => connection.close(), DEADLINE_MS);
+  const timer = setTimeout(() => close(connection), DEADLINE_MS);
   try {
     const request = `GET ${path} HTTP/1.1\r\nHost: relais\r\nConnection: close\r\n\r\n`;
     await connection.write(new TextEncoder().encode(request));
@@ -28,11 +28,15 @@ export async function getJson(socketPath: string, path: string): Promise<unknown
     return null; // reset, or closed by the deadline
   } finally {
     clearTimeout(timer);
-    try {
-      connection.close();
-    } catch {
-      // The deadline closed it.
-    }
+    close(connection);
+  }
+}
+
+function close(connection: Deno.UnixConn): void {
+  try {
+    connection.close();
+  } catch {
+    // Closed before.
   }
 }
 
