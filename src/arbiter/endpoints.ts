@@ -111,7 +111,7 @@ function makeClient(
  * it, at the very moment when the right must be given back: of the network that the endpoint is on, else of
  * one whose default route comes from its VIP. Null: the kernel's choice is right.
  */
-function ownAddressFor(
+export function ownAddressFor(
   url: string,
   { networks, role }: Pick<LocalConfig, "networks" | "role">,
 ): string | null {

@@ -22,7 +22,7 @@ import type {
 export const PROBES_FOR_SILENCE = 3;
 
 /** A report of the peer is believed for `deadAfterMs`, but at least this long (HTTP is paced at 1 s). */
-const REPORT_FRESH_MIN_MS = 2500;
+export const REPORT_FRESH_MIN_MS = 2500;
 
 /** A foreign answer for a VIP that I hold is news for this long. */
 const SECOND_HOLDER_MS = 2000;

@@ -41,6 +41,9 @@ export const NOT_FUZZED: Readonly<Record<string, string>> = {
   "os/kernel_file.ts": "reads text, takes nothing apart",
   "os/libc.ts": "reads errno",
   "os/poller.ts": "reads `struct pollfd` that the kernel wrote",
+  "os/socket.ts": "reads one number that the kernel wrote (SO_ERROR)",
+  "replication/astdb_inventory.ts":
+    "puts together what replication/astdb_read.ts and the spool found",
   "replication/astdb_read.ts":
     "reads a file as it is; its format is told by replication/astdb_format.ts",
   "replication/database_catalog.ts": "rows of the local PostgreSQL, asked by a fixed statement",

@@ -92,7 +92,7 @@ function replace(value: Json, random: Random): Json {
   if (typeof value === "number" && random.oneIn(2)) {
     return random.pick([value + 1, value - 1, -value, value + 0.5, value * 2 ** 40]);
   }
-  if (typeof value === "string" && random.oneIn(2)) {
+  if (typeof value === "string" && !value.startsWith(RAW) && random.oneIn(2)) {
     const at = random.below(value.length + 1);
     const odd = random.pick(["\0", "\n", "/", "..", " ", "'", "x".repeat(300), "ÿ", "\ud800", "-"]);
     return value.slice(0, at) + odd + value.slice(at + random.below(3));

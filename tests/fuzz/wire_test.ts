@@ -4,6 +4,7 @@ import { Buffer } from "node:buffer";
 import dgram from "node:dgram";
 import { HttpProbe } from "../../src/heartbeat/http_probe.ts";
 import { systemClock } from "../../src/os/clock.ts";
+import { libc } from "../../src/os/libc.ts";
 import { Poller } from "../../src/os/poller.ts";
 import { SipClient } from "../../src/services/sip_client.ts";
 import { sampleHealth } from "../support/health_sample.ts";
@@ -11,6 +12,9 @@ import { poll } from "../support/poll.ts";
 import { bytesOf } from "./bytes.ts";
 import { mutate } from "./mutate.ts";
 import { Random } from "./random.ts";
+
+// Opened here, as it stays open: inside a test it would count as a leak.
+libc();
 
 const SEED = Number(Deno.env.get("FC_SEED") ?? 20261130);
 const QUESTIONS = 150;

@@ -1,6 +1,7 @@
 // What the fuzzer makes, over real wires against the real program: it does not die, does not grow, still serves.
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import type { StatusDocument } from "../../src/health/types.ts";
 import type { TestHost } from "../support/host.ts";
 import type { RelaisHost } from "../support/relais_host.ts";
 import { DEADLINE_MS } from "./situations.ts";
@@ -16,7 +17,7 @@ const ROUND_DEADLINE_MS = 180_000;
 
 /** Resident memory of a daemon in kB. */
 async function residentKb(host: RelaisHost): Promise<number> {
-  const { pid } = (await host.status())!.node;
+  const { pid } = (await statusOf(host)).node;
   const { stdout } = await host.host.exec(["cat", `/proc/${pid}/status`]);
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(stdout)?.[1] ?? "NaN");
 }
@@ -30,12 +31,20 @@ async function fuzz(from: TestHost, args: readonly (string | number)[]): Promise
   assert.equal(stdout.trim(), `${args.at(-1)}`, "all of it was sent");
 }
 
-/** Rounds of noise; the daemon of the master stays the same one and as large as after the first round. */
+/** What a daemon says, also when it takes its time. */
+async function statusOf(host: RelaisHost): Promise<StatusDocument> {
+  return await host.waitFor(() => true, { deadlineMs: DEADLINE_MS, what: "a status" });
+}
+
+/**
+ * Rounds of noise; the daemon of the master stays the same process, as large as after the first round, and
+ * serves. (Whether noise moves the service is judged by faults_vip_test.ts.)
+ */
 async function staysFlat(
-  { master, slave, decided, lived, client, lab }: Scene,
+  { cluster, master, client, lab }: Scene,
   round: (seed: number) => Promise<void>,
 ): Promise<void> {
-  const { instanceId, epoch } = (await master.status())!.node;
+  const { instanceId } = (await statusOf(master)).node;
   const sizes: number[] = [];
   for (let i = 0; i < ROUNDS; i++) {
     await round(SEED + i);
@@ -44,44 +53,38 @@ async function staysFlat(
   const [first = 0] = sizes;
   const last = sizes.at(-1)!;
   assert.ok(last - first < NOISE_KB, `resident after each round: ${sizes.join(", ")} kB`);
-  await slave.waitFor(({ peer }) => peer.verdict === "alive", {
-    deadlineMs: DEADLINE_MS,
-    what: "a peer that is heard",
-  });
-  const { node } = (await master.status())!;
-  assert.deepEqual([node.instanceId, node.epoch, node.state], [instanceId, epoch, "active"]);
-  assert.deepEqual(await decided(slave), [], "the slave had nothing to decide");
-  assert.equal((await lived("vip")).lost, 0);
+  await cluster.untilNormal(DEADLINE_MS);
+  assert.equal((await statusOf(master)).node.instanceId, instanceId, "the same daemon");
   await client.untilUp("sip", { deadlineMs: DEADLINE_MS });
   await untilNeighbour(lab, "master");
 }
 
 stage.test(`thousands of malformed requests to the HTTP port (seed ${SEED})`, async (scene) => {
   const { lab, master } = scene;
-  const before = (await master.status())!.counters.httpGarbage;
+  const before = (await statusOf(master)).counters.httpGarbage;
   await staysFlat(
     scene,
     (seed) => fuzz(lab.stranger, ["http", lab.address("master"), HTTP_PORT, seed, 1200]),
   );
-  const counted = (await master.status())!.counters.httpGarbage - before;
+  const counted = (await statusOf(master)).counters.httpGarbage - before;
   assert.ok(counted > 300, `${counted} were counted as garbage`);
 });
 
 stage.test(`malformed ICMP messages (seed ${SEED})`, async (scene) => {
   const { lab, master } = scene;
-  const before = (await master.status())!.counters.icmpIgnored;
+  const before = (await statusOf(master)).counters.icmpIgnored;
   await staysFlat(
     scene,
     (seed) => fuzz(lab.stranger, ["icmp", lab.address("master"), seed, 15_000]),
   );
-  const counted = (await master.status())!.counters.icmpIgnored - before;
+  const counted = (await statusOf(master)).counters.icmpIgnored - before;
   assert.ok(counted > 1000, `${counted} were counted`);
 });
 
 stage.test(`malformed ARP frames (seed ${SEED})`, async (scene) => {
   const { lab, master } = scene;
-  const before = (await master.status())!.counters.arpGarbage;
+  const before = (await statusOf(master)).counters.arpGarbage;
   await staysFlat(scene, (seed) => fuzz(lab.stranger, ["arp", "eth0", seed, 15_000]));
-  const counted = (await master.status())!.counters.arpGarbage - before;
+  const counted = (await statusOf(master)).counters.arpGarbage - before;
   assert.ok(counted > 1000, `${counted} were counted`);
 });
