@@ -24,8 +24,11 @@ export function stepOf(line: string): { readonly goal: string; readonly step: st
   return goal === undefined || step === undefined ? null : { goal, step };
 }
 
-/** The longest time for which the loop stood still, by the lines of a log; milliseconds, 0: never. */
+/**
+ * The longest time for which the loop stood still, or its renewals of the VIPs did, by the lines of a log;
+ * milliseconds, 0: never.
+ */
 export function longestStall(text: string): number {
-  const found = text.matchAll(/ event=stall ms=(\d+)/g);
+  const found = text.matchAll(/(?: event=stall ms=|\(the loop stood still for )(\d+)/g);
   return Math.max(0, ...[...found].map(([, ms]) => Number(ms)));
 }

@@ -19,5 +19,7 @@ Deno.test("decisions and steps are told apart in the log", () => {
 Deno.test("the longest stall of a log", () => {
   assert.equal(longestStall(`${DECISION}\n${STEP}`), 0);
   const line = 'msg="the loop stood still: evidence is void" node=demo event=stall ms=';
+  const lapsed = 'msg="the VIPs go (the loop stood still for 3587 ms)" event=decision';
+  assert.equal(longestStall(`${lapsed}\n${line}316`), 3587);
   assert.equal(longestStall(`${line}104\n${STEP}\n${line}316\n${line}99`), 316);
 });
