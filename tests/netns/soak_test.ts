@@ -1,9 +1,10 @@
 // The soak (tests/soak) for two minutes: what must be equal after each takeover whatever the machine does.
-// Memory, periods and times need an hour and a quiet machine: make soak.
+// Memory, periods and times need an hour, and a quiet machine for preset fast: make soak.
 import assert from "node:assert/strict";
 import { DYING_KINDS, LASTING_KINDS, SoakPair } from "../soak/pair.ts";
 import { type PairRecord, soak } from "../soak/record.ts";
 import { leftBehind, type Target, twoHolders } from "../soak/targets.ts";
+import { STEADY } from "./stage.ts";
 
 const MINUTES = 2;
 const EVERY_S = 10;
@@ -28,7 +29,7 @@ Deno.test({
   sanitizeOps: false,
   sanitizeResources: false,
   fn: async () => {
-    await using pair = await SoakPair.create();
+    await using pair = await SoakPair.create(STEADY.heartbeat);
     const record = await soak(pair, {
       name: "lasting",
       kinds: LASTING_KINDS,
@@ -53,7 +54,7 @@ Deno.test({
   sanitizeOps: false,
   sanitizeResources: false,
   fn: async () => {
-    await using pair = await SoakPair.create();
+    await using pair = await SoakPair.create(STEADY.heartbeat);
     const record = await soak(pair, {
       name: "dying",
       kinds: DYING_KINDS,

@@ -34,10 +34,14 @@ export class SoakPair {
     readonly watcher: Observer,
   ) {}
 
-  /** Builds and starts a pair, the master serving. */
-  static async create(): Promise<SoakPair> {
+  /**
+   * Builds and starts a pair, the master serving.
+   *
+   * @param heartbeat lines of `[heartbeat]`
+   */
+  static async create(heartbeat: readonly string[] = ['preset = "fast"']): Promise<SoakPair> {
     const cluster = await Cluster.create({
-      config: { heartbeat: ['preset = "fast"'], failback: ['mode = "manual"'] },
+      config: { heartbeat, failback: ['mode = "manual"'] },
     });
     try {
       await cluster.start(DEADLINE_MS);
