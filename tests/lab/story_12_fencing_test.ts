@@ -38,6 +38,10 @@ story(
     await using bmcs = await Bmcs.start(laboratory);
     await configure(scene, bmcs);
     for (const [host, target] of [[master, "slave"], [slave, "master"]] as const) {
+      await waitForStatus(host, ({ fencing }) => fencing?.checked?.ok === true, {
+        deadlineMs: SERVED_DEADLINE_MS,
+        what: "a look at the device by the daemon itself",
+      });
       const { stdout } = await host.exec(["relais", "fence", "test"], { deadlineMs: 120_000 });
       assert.match(stdout, new RegExp(`Fencing works: .*the power of the ${target} is on`));
     }
