@@ -15,7 +15,7 @@ import { type Scene, story } from "./stage.ts";
 /** The configuration with fencing on both hosts, the secrets, and a reload of the daemons that run. */
 async function configure({ laboratory }: Scene, bmcs: Bmcs): Promise<void> {
   const toml = labToml({
-    fencing: bmcs.config(['mode = "required"', 'action = "off"', 'deadline = "40s"']),
+    fencing: bmcs.config(['mode = "required"', 'action = "off"', 'deadline = "3m"']),
   });
   for (const host of laboratory.hosts) {
     for (const name of ["master", "slave"]) {
@@ -42,7 +42,7 @@ story(
         deadlineMs: SERVED_DEADLINE_MS,
         what: "a look at the device by the daemon itself",
       });
-      const { stdout } = await host.exec(["relais", "fence", "test"], { deadlineMs: 120_000 });
+      const { stdout } = await host.exec(["relais", "fence", "test"], { deadlineMs: 400_000 });
       assert.match(stdout, new RegExp(`Fencing works: .*the power of the ${target} is on`));
     }
     assert.deepEqual(bmcs.told, []);
@@ -53,18 +53,18 @@ story(
     await untilState(slave, "active", SERVED_DEADLINE_MS);
     note("partition: the slave serves after, ms", Math.round(performance.now() - splitAt));
     await untilServedBy("slave", scene);
-    assert.deepEqual(bmcs.told, ["master off"]);
+    assert.ok(bmcs.told.length > 0 && bmcs.told.every((text) => text === "master off"));
     const seen = await outside.seen("partition");
     note("partition", seen);
     assert.equal(seen.answeredByTwo, 0, "never two holders");
     const { status } = await statusOf(slave);
-    const sentence = status?.history.find(({ rule }) => rule === "fence-peer")?.why ?? "";
+    const sentence = status?.history.findLast(({ rule }) => rule === "fence-peer")?.why ?? "";
     note("the slave's history", sentence);
     assert.match(sentence, /fence_ipmilan, off of the master: done, and its status confirms/);
 
     // Switched on again by the operator of the slave, the master joins; the partition is over.
     await laboratory.join();
-    await slave.exec(["relais", "fence", "on"], { deadlineMs: 120_000 });
+    await slave.exec(["relais", "fence", "on"], { deadlineMs: 400_000 });
     await untilNormal(laboratory);
     await untilServedBy("master", scene);
   },
@@ -80,7 +80,7 @@ story(
     await using bmcs = await Bmcs.start(laboratory);
     await configure(scene, bmcs);
     await bmcs.stop("master");
-    const test = await slave.try(["relais", "fence", "test"], { deadlineMs: 120_000 });
+    const test = await slave.try(["relais", "fence", "test"], { deadlineMs: 400_000 });
     assert.equal(test.code, 1);
     note("relais fence test", test.stderr.trim());
     await waitForStatus(
