@@ -250,7 +250,7 @@ export const WAITING_RULES: readonly Rule[] = [
     role: "both",
     from: ["isolated"],
     when: "the arbiter says that the peer has the right to serve, and I am not cut off",
-    guard: ({ s, seen }) => !s.isolated && s.networkUp && seen.arbiter?.right === "peer",
+    guard: ({ s, seen }) => seen.arbiter?.right === "peer" && s.networkUp && !s.isolated,
     to: "rejoining",
     actions: ({ s }) => [goal("join", { fetch: s.peer !== null })],
     why: "the peer has the right to serve: come to rest",
