@@ -18,6 +18,8 @@ const REST_LOOKS = 8;
 const REST_LOOK_EVERY_MS = 60;
 /** With more moves broken than this the run ends: there is nothing to learn from its rest. */
 const BROKEN_MAX = 10;
+/** A machine that cannot keep the pace gets so many times the time for the same number of moves. */
+const TIMES_MAX = 3;
 /** A shorter rest says nothing of a period. */
 const WINDOW_MIN_MS = 2_000;
 
@@ -94,7 +96,8 @@ export async function soak(pair: SoakPair, options: SoakOptions): Promise<PairRe
       // A move that took longer than its time does not make the next ones come in a row.
       const dueAt = (options.offsetMs ?? 0) + everyMs * number;
       const wait = Math.max(start + dueAt - performance.now(), WINDOW_MIN_MS);
-      if (dueAt > options.minutes * 60_000) break;
+      const lastMs = options.minutes * 60_000;
+      if (dueAt > lastMs || performance.now() - start > TIMES_MAX * lastMs) break;
       await new Promise((resolve) => setTimeout(resolve, wait));
       for (const name of ["master", "slave"] as const) {
         record.rests[name].push(await endRest(pair.cluster[name], rest[name]));
