@@ -17,7 +17,7 @@ const OFF_WITHIN_MS = 60_000;
 const TRIES = 3;
 
 story(
-  "story 13: the slave, alone, is powered off while its Asterisk starts, then while it serves: it is off at once (X-LEAVE)",
+  "story 14: the slave, alone, is powered off while its Asterisk starts, then while it serves: it is off at once (X-LEAVE)",
   async (scene) => {
     const { laboratory, master, slave, note } = scene;
     for (let number = 1; number <= TRIES; number++) {
