@@ -16,7 +16,8 @@ const DEADLINE_MS = 4000;
 /** The number of calls that the command printed: its first integer; null when there is none. */
 export function readCalls(output: string): number | null {
   const found = /\d+/.exec(output);
-  return found === null ? null : Number(found[0]);
+  // More digits than a number can hold are no count of calls.
+  return found === null || found[0].length > 15 ? null : Number(found[0]);
 }
 
 /** Whether local time of day lies in the window; a window may cross midnight. Pure. */

@@ -240,6 +240,7 @@ export function parseInterfaces(json: string): readonly InterfaceInfo[] {
 function toAddress(raw: z.infer<typeof addressSchema>): AddressInfo[] {
   if (raw.local === undefined || raw.prefixlen === undefined) return [];
   if (raw.family !== "inet" && raw.family !== "inet6") return [];
+  if (raw.family === "inet" && raw.prefixlen > 32) return [];
   return [{
     family: raw.family === "inet" ? 4 : 6,
     address: canonicalAddress(raw.local),
