@@ -257,8 +257,9 @@ export class Checkers {
   }
 
   #note(what: keyof Worst, ms: number): void {
-    const arbiter = this.world.etcd === null ? "" : "+arbiter";
-    const key = `${this.world.options.preset}${arbiter} ${this.kind}`;
+    const { preset, fencing } = this.world.options;
+    const third = this.world.etcd !== null ? "+arbiter" : fencing !== null ? "+fencing" : "";
+    const key = `${preset}${third} ${this.kind}`;
     const worst = this.worst.get(key) ?? { double: 0, none: 0, services: 0, settle: 0 };
     worst[what] = Math.max(worst[what], ms);
     this.worst.set(key, worst);

@@ -16,6 +16,7 @@ import { hunt, type Hunted } from "./hunt.ts";
 import { inParallel, run } from "./processes.ts";
 import { ARBITER_FROM, FENCED_FROM } from "./scenario.ts";
 import { REGRESSIONS } from "./regressions.ts";
+import { fencingToml } from "./world.ts";
 
 const QUICK = 230;
 /** Of those with an arbiter, for each of the others. */
@@ -158,14 +159,15 @@ function printCoverage(): { readonly taken: number; readonly unexplained: string
 
 function boundsOf(key: string): ReturnType<typeof boundOf> {
   const [world = "", kind = ""] = key.split(" ");
-  const [preset, arbiter] = world.split("+");
+  const [preset, third] = world.split("+");
   const config = parseConfig(
     '[cluster]\nname = "sim"\n[[networks]]\nname = "voip"\nmaster = "10.20.0.11"\nslave = "10.20.0.12"\n' +
       'prefix = 24\nvip = "10.20.0.10"\n[[networks]]\nname = "data"\nmaster = "10.20.1.11"\n' +
       `slave = "10.20.1.12"\nprefix = 24\nwitnesses = []\n[heartbeat]\npreset = "${preset}"\n` +
       '[services]\nunits = ["a.service", "b.service"]\nstop_deadline_s = 10\n' +
       // The longest lease that is played: its bounds are the widest.
-      (arbiter === undefined ? "" : '[arbiter]\netcd = ["http://10.20.0.254:2379"]\nttl = "20s"\n'),
+      (third !== "arbiter" ? "" : '[arbiter]\netcd = ["http://10.20.0.254:2379"]\nttl = "20s"\n') +
+      (third !== "fencing" ? "" : fencingToml("required")),
   );
   return boundOf(kind as Kind, localConfig(config, "master"));
 }

@@ -306,7 +306,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: "the master serves beside the slave",
     file: "transitions_rest.ts",
     seed: 2,
-    from: "vipsAreFree(c) && fitOrAlone(c) &&\n      (peerIsGone(c) || c.s.daemonLost ||",
+    from:
+      "vipsAreFree(c) && fitOrAlone(c) && peerHadTimeToBoot(c) &&\n      (peerIsGone(c) || c.s.daemonLost ||",
     to: "fitOrAlone(c) &&\n      (c.s.peer !== null || peerIsGone(c) || c.s.daemonLost ||",
   },
   {

@@ -363,7 +363,8 @@ export function indexOf(role: Role): 0 | 1 {
   return role === "master" ? MASTER : SLAVE;
 }
 
-function fencingToml(mode: FencingMode): string {
+/** The section of a pair that switches each other off. */
+export function fencingToml(mode: FencingMode): string {
   return [
     `[fencing]\nmode = "${mode}"\ndeadline = "10s"`,
     ...["master", "slave"].map((plug) =>
