@@ -116,13 +116,14 @@ export class Reporter {
 
   /** What the peer is told is a promise: see {@linkcode RightKeeper.consent}. */
   #right(result: StepResult): HealthBody["arbiter"] {
-    const { right, clock, keeper, links } = this.#options;
+    const { right, clock, keeper } = this.#options;
     if (right === null) return null;
     const now = clock.nowMs();
     const consents = right.consent(now, {
       serves: isServing(result),
       vipsGone: keeper.isGone,
-      peerReaches: links.report?.body.arbiter?.reaches ?? null,
+      // What a dead peer said last is no reason to promise: anybody may read /health, for ever.
+      peerReaches: result.situation.peer?.arbiter?.reaches ?? null,
     });
     return { reaches: right.evidence(now).reaches, consents };
   }

@@ -5,8 +5,7 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { startAttack } from "../support/hostile.ts";
-import type { HostProcess } from "../support/host_process.ts";
+import { endAttack, startAttack } from "../support/hostile.ts";
 import type { Lab } from "../support/lab.ts";
 import type { RelaisHost } from "../support/relais_host.ts";
 import { between, type Injection, type Scene, type Undo } from "./injection.ts";
@@ -66,7 +65,7 @@ export const NETWORK_FAULTS = {
     note(`${perSecond} ${what} a second`);
     const address = lab.address(world.nameOf(host));
     const flooding = startAttack(lab.stranger, ["packets", address, `${perSecond}`, what]);
-    return Promise.resolve(() => endPiped(flooding));
+    return Promise.resolve(() => endAttack(flooding));
   },
   "http-garbage": (scene) => badHttp(scene, "garbage"),
   "http-silent": (scene) => badHttp(scene, "silent"),
@@ -137,7 +136,7 @@ async function badHttp({ host }: Scene, manner: "garbage" | "silent"): Promise<U
   ]);
   return async () => {
     await undo();
-    await endPiped(server);
+    await endAttack(server);
   };
 }
 
@@ -146,10 +145,4 @@ async function rules(host: RelaisHost, lines: readonly string[]): Promise<Undo> 
   const stdin = ["table ip faults {", ...lines, "}", ""].join("\n");
   await host.host.exec(["nft", "-f", "-"], { stdin });
   return async () => void await host.host.exec(["nft", "delete", "table", "ip", "faults"]);
-}
-
-async function endPiped(process: HostProcess): Promise<void> {
-  await process.end();
-  await process.stdin.close().catch(() => {}); // gone with its reader
-  await process.stdout.cancel().catch(() => {});
 }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { Cluster } from "../support/cluster.ts";
 import { LabEtcd } from "../support/etcd.ts";
+import { endAttack, startAttack } from "../support/hostile.ts";
 import type { Observer } from "../support/observer.ts";
 import { poll } from "../support/poll.ts";
 import { relaisToml } from "../support/relais_config.ts";
@@ -195,8 +196,22 @@ Deno.test("etcd is cut from the master alone, policy hold: it serves on as the s
   const promised = (await slave.status())?.arbiter?.promisedForMs ?? 0;
   assert.ok(promised > 0, "the slave keeps its promise although the right is free");
   // Now the rest of the world is cut, too: the master must let go before the slave serves.
-  await lab.split();
-  await untilServes(cluster, slave, client);
+  // Somebody who reads the slave's health all the time must not have it promise for ever.
+  const question = "GET /health HTTP/1.1\r\nHost: relais\r\n\r\n";
+  const reader = startAttack(lab.gateway, [
+    "flood",
+    lab.address("slave"),
+    "8460",
+    "90",
+    "1",
+    question,
+  ]);
+  try {
+    await lab.split();
+    await untilServes(cluster, slave, client);
+  } finally {
+    await endAttack(reader);
+  }
   assert.deepEqual(await heldVips(cluster, master), []);
   await assertNeverTwo(watcher);
 });

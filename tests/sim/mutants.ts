@@ -440,4 +440,37 @@ export const MUTANTS: readonly Mutant[] = [
     from: '(isMine || right === "free") &&',
     to: "isMine &&",
   },
+  {
+    name: "arbiter: a promise ends when the consent does, with VIPs still in the kernel",
+    file: "../config/arbiter_timing.ts",
+    seed: 1000148,
+    arbiter: true,
+    from: "return consentMs(deadAfterMs) + KERNEL_KEEPS_MS + PROMISE_SLACK_MS;",
+    to: "return consentMs(deadAfterMs) / 2;",
+  },
+  {
+    name: "arbiter: a node that came to rest keeps the right",
+    file: "../arbiter/right_keeper.ts",
+    seed: 1000001,
+    arbiter: true,
+    from: "const letsGo = !serves && vipsGone;",
+    to: "const letsGo = serves && vipsGone;",
+  },
+  {
+    name: "arbiter: the right is given back while VIPs are mounted",
+    file: "../arbiter/right_keeper.ts",
+    seed: 1000001,
+    arbiter: true,
+    from: "const letsGo = !serves && vipsGone;",
+    to: "const letsGo = !serves || !vipsGone;",
+  },
+  {
+    name: "arbiter: hold without the peer's consent",
+    file: "right.ts",
+    arbiter: true,
+    equivalent:
+      "a peer that does not consent takes nothing while it hears this node, and when the two lose each other no report renews the consent, which ends with dead_after; the answered VIP vetoes until then",
+    from: "if (peer.arbiter?.consents !== true || peer.askedAt === undefined) return consentUntil;",
+    to: "if (peer.askedAt === undefined) return consentUntil;",
+  },
 ];

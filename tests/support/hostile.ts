@@ -34,6 +34,13 @@ export function startAttack(host: TestHost, args: readonly string[]): HostProces
   return host.spawnPiped(commandOf(args));
 }
 
+/** Ends what {@linkcode startAttack} started, and its pipes. */
+export async function endAttack(attack: HostProcess): Promise<void> {
+  await attack.end();
+  await attack.stdin.close().catch(() => {}); // gone with its reader
+  await attack.stdout.cancel().catch(() => {});
+}
+
 /** The answer to {@linkcode post}. */
 export interface PostAnswer {
   readonly status: number;
