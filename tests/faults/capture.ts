@@ -80,6 +80,7 @@ export class Capture {
   async close(): Promise<void> {
     await this.#asker.close();
     await this.#process.end("SIGTERM");
+    await this.#process.stdin.close().catch(() => {}); // gone with its reader
     await this.#reading;
   }
 
