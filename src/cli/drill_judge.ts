@@ -36,7 +36,8 @@ export async function judgeMove(
 ): Promise<Drill> {
   const goal = context.status.node.state === "active" ? "hand-over" : "take";
   const steps: DrillStep[] = [conditions(context, goal)];
-  for (const step of goalSteps(goal, { fetch: true, urgent: false })) {
+  const fence = goal === "take" ? context.config.fencing?.mode ?? null : null;
+  for (const step of goalSteps(goal, { fetch: true, urgent: false, fence })) {
     steps.push(await judgeStep(step, context, doctor));
   }
   const works = steps.every(({ verdict }) => verdict !== "problem");

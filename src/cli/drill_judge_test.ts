@@ -45,11 +45,40 @@ function finding(id: Finding["id"], severity: Finding["severity"]): Finding {
 Deno.test("every step of take and hand-over has a plan in STEP_PLANS", () => {
   for (const goal of ["take", "hand-over"] as const) {
     for (const urgent of [true, false]) {
-      for (const { name } of goalSteps(goal, { fetch: true, urgent })) {
+      for (const { name } of goalSteps(goal, { fetch: true, urgent, fence: "required" })) {
         assert.ok(Object.hasOwn(STEP_PLANS, name), `${goal}, ${name}: add it to drill_steps.ts`);
       }
     }
   }
+});
+
+Deno.test("judgeMove() names the device that fences the peer and the arbiter that must be asked", async () => {
+  const config = {
+    ...CONFIG,
+    ...parseConfig(
+      `${await Deno.readTextFile(new URL("../../packaging/conf/relais.toml", import.meta.url))}
+[arbiter]
+etcd = ["http://10.20.0.254:2379"]
+[fencing]
+[fencing.master]
+agent = "fence_ipmilan"
+parameters = { ip = "10.20.0.21" }
+[fencing.slave]
+agent = "fence_apc_snmp"
+parameters = { ip = "10.20.0.22" }
+`,
+    ),
+  };
+  const status = { ...context().status, arbiter: null };
+  const { steps } = await judgeMove({ ...context(), config, status }, [
+    finding("fencing.device", "failure"),
+  ]);
+  const [right, fence] = steps.slice(1, 3);
+  assert.equal(right?.name, "acquire-right");
+  assert.match(right.does, /from the arbiter \(http:\/\/10\.20\.0\.254:2379\)/);
+  assert.equal(fence?.name, "fence-peer");
+  assert.match(fence.does, /switch the peer off with fence_(ipmilan|apc_snmp)/);
+  assert.equal(fence.verdict, "problem");
 });
 
 Deno.test("judgeMove() goes through the real steps of take in their order, and tells the loss", async () => {

@@ -49,6 +49,22 @@ const NOTHING: StepPlan = { does: null, checks: [] };
 
 /** Name of a step → its plan. */
 export const STEP_PLANS: Readonly<Record<string, Plan>> = {
+  "acquire-right": ({ config, status }) =>
+    config.arbiter === null ? NOTHING : {
+      does: `acquire the right to serve from the arbiter (${config.arbiter.endpoints.join(", ")})`,
+      checks: ["arbiter.endpoints", "arbiter.timing"],
+      look: () => whetherArbiterAnswers(status),
+    },
+  "release-right": ({ config }) =>
+    config.arbiter === null
+      ? NOTHING
+      : { does: "give the right to serve back to the arbiter", checks: ["arbiter.endpoints"] },
+  "fence-peer": ({ config }) =>
+    config.fencing === undefined ? NOTHING : {
+      does: `switch the peer ${config.fencing.action === "off" ? "off" : "off and on"} with ` +
+        `${config.fencing[config.role === "master" ? "slave" : "master"].agent}`,
+      checks: ["fencing.agent", "fencing.parameters", "fencing.device"],
+    },
   "persist-epoch": ({ status, stateDir }) => ({
     does: `write epoch ${status.node.epoch + 1} into ${stateDir}`,
     checks: ["disk.state"],
@@ -159,6 +175,14 @@ export function stepPlan(name: string, context: DrillContext): StepPlan {
 /** It does not work. */
 export function failure(found: string, mend: string | null): DrillFinding {
   return { severity: "failure", found, mend };
+}
+
+function whetherArbiterAnswers({ arbiter }: StatusDocument): readonly DrillFinding[] {
+  if (arbiter === null || arbiter.reaches) return [];
+  return [failure(
+    `the arbiter does not answer this host (${arbiter.lastError ?? "not asked yet"})`,
+    "relais arbiter status",
+  )];
 }
 
 function vips({ vips }: StatusDocument): string {
