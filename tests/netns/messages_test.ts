@@ -54,7 +54,9 @@ async function write(
   },
 ): Promise<Written> {
   const sender = (await from.status())!.node.instanceId;
-  const heard = await from.waitFor(({ peer }) => peer.report !== null, {
+  // Not what it heard of the process before this one.
+  const { instanceId } = (await to.status())!.node;
+  const heard = await from.waitFor(({ peer }) => peer.report?.instanceId === instanceId, {
     deadlineMs: DEADLINE_MS,
     what: `the name of ${to.name}`,
   });
@@ -85,6 +87,12 @@ async function postAll(
 /** Does `work`; both nodes must be what they were after it. What the master refused meanwhile. */
 async function unmoved(scene: Scene, work: () => Promise<void>): Promise<Refusals> {
   const { cluster, master, slave, lived, decided } = scene;
+  // A pair that has just begun: the slave learns the epoch with the next answer of the master.
+  const { epoch } = (await master.status())!.node;
+  await slave.waitFor(({ node }) => node.epoch === epoch, {
+    deadlineMs: DEADLINE_MS,
+    what: "the epoch of the master",
+  });
   const before = await Promise.all(cluster.both.map((host) => host.status()));
   const states = before.map((status) => [status!.node.state, status!.node.epoch]);
   await work();

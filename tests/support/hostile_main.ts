@@ -167,8 +167,13 @@ async function flood(
   const batch = bytesOf(request.repeat(20));
   const one = async (): Promise<void> => {
     const buffer = new Uint8Array(65_536);
-    using connection = await Deno.connect({ hostname, port });
-    const timer = setTimeout(() => connection.close(), Math.max(1, until - performance.now()));
+    const connection = await Deno.connect({ hostname, port });
+    let isOpen = true;
+    const close = (): void => {
+      if (isOpen) connection.close();
+      isOpen = false;
+    };
+    const timer = setTimeout(close, Math.max(1, until - performance.now()));
     try {
       for (;;) {
         await connection.write(batch);
@@ -185,6 +190,7 @@ async function flood(
       }
     } finally {
       clearTimeout(timer);
+      close();
     }
   };
   await Promise.all(Array.from({ length: connections }, async () => {
