@@ -125,6 +125,8 @@ export class TestCluster implements AsyncDisposable {
 
   /** (Re)starts the server and waits until it answers. */
   async boot(): Promise<void> {
+    // A server that ended by itself (a full disk, say) has left its keeper behind.
+    await this.#dismiss();
     const keeper = new URL("./postgres_keeper.ts", import.meta.url).pathname;
     const { uid, gid } = { uid: "", gid: "", ...this.#user };
     const child = new Deno.Command(Deno.execPath(), {
@@ -155,9 +157,13 @@ export class TestCluster implements AsyncDisposable {
     const pid = await this.postmasterPid();
     for (const child of await childrenOf(pid)) killIfThere(child);
     killIfThere(pid);
+    await this.#dismiss();
+  }
+
+  /** Ends the keeper, if there is one; it leaves the directory, as it is asked to by this letter. */
+  async #dismiss(): Promise<void> {
     const keeper = this.#keeper;
     this.#keeper = null;
-    // It ends when the postmaster does, and leaves the directory when asked to by this letter.
     if (keeper === null) return;
     const writer = keeper.stdin.getWriter();
     await writer.write(new TextEncoder().encode("k"));
