@@ -16,7 +16,7 @@ import type { TestHost } from "../support/host.ts";
 import { attack, requestText, sendRaw, startAttack, statusOf } from "../support/hostile.ts";
 import type { Lab } from "../support/lab.ts";
 import { KEY_FILE, type RelaisHost } from "../support/relais_host.ts";
-import { DEADLINE_MS, heldVips, servicesRun, untilServes } from "./situations.ts";
+import { DEADLINE_MS, heldVips, servicesRun, untilSameEpoch, untilServes } from "./situations.ts";
 import { type Scene, useStage } from "./stage.ts";
 
 const PORT = 8460;
@@ -87,12 +87,7 @@ async function postAll(
 /** Does `work`; both nodes must be what they were after it. What the master refused meanwhile. */
 async function unmoved(scene: Scene, work: () => Promise<void>): Promise<Refusals> {
   const { cluster, master, slave, lived, decided } = scene;
-  // A pair that has just begun: the slave learns the epoch with the next answer of the master.
-  const { epoch } = (await master.status())!.node;
-  await slave.waitFor(({ node }) => node.epoch === epoch, {
-    deadlineMs: DEADLINE_MS,
-    what: "the epoch of the master",
-  });
+  await untilSameEpoch(cluster);
   const before = await Promise.all(cluster.both.map((host) => host.status()));
   const states = before.map((status) => [status!.node.state, status!.node.epoch]);
   await work();

@@ -158,3 +158,12 @@ export async function untilLearnt(host: TestHost, address: string, mac: string):
     instead: show,
   });
 }
+
+/** A pair that has just begun: the slave learns the epoch with the next answer of the master. */
+export async function untilSameEpoch({ master, slave }: Cluster): Promise<void> {
+  const { epoch } = (await master.status())!.node;
+  await slave.waitFor(({ node }) => node.epoch === epoch, {
+    deadlineMs: DEADLINE_MS,
+    what: "the epoch of the master",
+  });
+}

@@ -12,7 +12,7 @@ import type { TestHost } from "../support/host.ts";
 import { requestText, sendRaw, startAttack, statusOf } from "../support/hostile.ts";
 import { poll } from "../support/poll.ts";
 import { KEY_FILE, RELAIS } from "../support/relais_host.ts";
-import { DEADLINE_MS } from "./situations.ts";
+import { DEADLINE_MS, untilSameEpoch } from "./situations.ts";
 import { type Scene, useStage } from "./stage.ts";
 
 const PORT = 8460;
@@ -41,6 +41,7 @@ const CONTROL_ROUTES = [
   "POST /command",
   "POST /announce",
   "POST /reload",
+  "POST /fence",
   "POST /return",
   "POST /receive/begin",
   "POST /receive/end",
@@ -85,6 +86,7 @@ async function untouched(scene: Scene, work: () => Promise<void>): Promise<void>
       const { node, maintenance, goal } = (await host.status())!;
       return [node.state, node.epoch, node.instanceId, node.configLoadedAt, maintenance, goal];
     }));
+  await untilSameEpoch(scene.cluster);
   const before = await look();
   await work();
   assert.deepEqual(await look(), before);
