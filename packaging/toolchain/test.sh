@@ -82,7 +82,9 @@ stage_netns() {
     run_stage netns complain "Cannot test the binary as dist/relais does not exist: make build"
     return
   fi
-  run_tests netns 3600 tests/netns tests/binary
+  # Two files at a time: most of this stage waits for what it has broken to mend, and each file has machines
+  # of its own.
+  DENO_JOBS="${JOBS:-2}" run_tests netns 3600 --parallel tests/netns tests/binary
 }
 # Random faults done to the real binary for three minutes, always the same ones; `make faults` draws others.
 stage_faults() {
