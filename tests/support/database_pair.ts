@@ -190,6 +190,7 @@ async function host(
   const config = databaseConfig(cluster, LIVE, {
     localTables: XIVO_LOCAL_TABLES,
     hotTables: HOT_TABLES,
+    everyMs: 3_600_000,
   });
   return {
     cluster,
