@@ -41,6 +41,8 @@ export interface GatewayOptions {
   readonly client: Deno.HttpClient;
   /** Null: etcd asks nobody who he is. */
   readonly user: { readonly name: string; readonly password: string } | null;
+  /** Asks; default: the platform's own. */
+  readonly fetch?: typeof fetch;
 }
 
 /** etcd answered, with a refusal. */
@@ -134,7 +136,7 @@ export class Gateway implements Etcd {
   }
 
   async #post(path: string, body: unknown, signal: AbortSignal): Promise<unknown> {
-    const { url, client } = this.#options;
+    const { url, client, fetch = globalThis.fetch } = this.#options;
     let response: Response;
     let text: string;
     try {
