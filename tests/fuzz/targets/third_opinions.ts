@@ -45,27 +45,27 @@ const etcdTarget: Target = {
     const value = "{}";
     const expected = null;
     const questions = [
-      async () => {
+      async (): Promise<void> => {
         const { leaseId, ttlMs } = await gateway.grant(6000, signal);
         mustHold(/^-?\d{1,20}$/.test(leaseId) || Number.isFinite(Number(leaseId)), leaseId);
         mustHold(Number.isFinite(ttlMs), `a lease of ${ttlMs} ms`);
       },
-      async () => {
+      async (): Promise<void> => {
         const { value: ms, term } = await gateway.keepAlive("7", signal);
         mustHold(Number.isFinite(ms) && ms >= 0, `${ms} ms`);
         mustEqual(typeof term, "string", "the term");
       },
-      async () => {
+      async (): Promise<void> => {
         const { value: kept, term } = await gateway.read("/relais/a/serve", signal);
         mustEqual(typeof term, "string", "the term");
         mustHold(kept === null || kept.value.length <= ANSWER_MAX, "a value that is too long");
       },
-      async () => {
+      async (): Promise<void> => {
         const claimed = await gateway.claim({ key: "k", value, leaseId: "7", expected }, signal);
         mustEqual(typeof claimed, "boolean", "whether it was claimed");
       },
-      async () => void await gateway.about(signal),
-      async () => await gateway.revoke("7", signal),
+      async (): Promise<void> => void await gateway.about(signal),
+      async (): Promise<void> => await gateway.revoke("7", signal),
     ];
     return {
       async feed(bytes, random): Promise<boolean> {
