@@ -8,7 +8,14 @@ import { Gateway } from "../../../src/arbiter/gateway.ts";
 import { isMine, readHolder } from "../../../src/arbiter/holder.ts";
 import { parseMetadata, unknownParameters } from "../../../src/fencing/metadata.ts";
 import { bytesOf, jsonOf, textOf } from "../bytes.ts";
-import { mustBePlain, mustEqual, mustHold, stateless, type Target } from "../target.ts";
+import {
+  mustBePlain,
+  mustEqual,
+  mustHold,
+  stateless,
+  type Subject,
+  type Target,
+} from "../target.ts";
 
 const HEADER = { cluster_id: "14841639068965178418", revision: "7", raft_term: "2" };
 const HOLDER = { role: "master", host: "10.20.0.11", epoch: 4, instanceId: "5d0c8f5e" };
@@ -32,7 +39,7 @@ const etcdTarget: Target = {
       { error: "etcdserver: requested lease not found", code: 5 },
     ].map(jsonOf),
   words: ['"kvs":[', '"TTL":', '"raft_term":', '"-1"', "1e400", '"value":"', "\n", "null"],
-  open() {
+  open(): Subject {
     let answer: Uint8Array<ArrayBuffer> = new Uint8Array();
     const gateway = new Gateway({
       url: "http://192.0.2.1:2379",
