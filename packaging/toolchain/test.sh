@@ -82,9 +82,13 @@ stage_netns() {
     run_stage netns complain "Cannot test the binary as dist/relais does not exist: make build"
     return
   fi
-  # Two files at a time: most of this stage waits for what it has broken to mend, and each file has machines
-  # of its own.
-  DENO_JOBS="${JOBS:-2}" run_tests netns 3600 --parallel tests/netns tests/binary
+  # JOBS=2: two files at a time, each with machines of its own; as above.
+  local -a side_by_side=()
+  if ((${JOBS:-1} > 1)); then
+    export DENO_JOBS="$JOBS"
+    side_by_side=(--parallel)
+  fi
+  run_tests netns 4500 "${side_by_side[@]}" tests/netns tests/binary
 }
 # Random faults done to the real binary for three minutes, always the same ones; `make faults` draws others.
 stage_faults() {
