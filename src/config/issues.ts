@@ -17,9 +17,13 @@ export interface ConfigIssue {
   readonly got: string;
 }
 
+/** Longer keys are shown by their beginning. */
+const KEY_SHOWN = 200;
+
 /** `key: rule (got value)`. */
-export function formatIssue(issue: ConfigIssue): string {
-  return `${issue.key === "" ? "file" : issue.key}: ${issue.rule} (got ${issue.got})`;
+export function formatIssue({ key, rule, got }: ConfigIssue): string {
+  const shown = key.length > KEY_SHOWN ? `${key.slice(0, KEY_SHOWN)}…` : key;
+  return `${shown === "" ? "file" : shown}: ${rule} (got ${got})`;
 }
 
 /** The configuration is refused; `issues` holds every problem, at least one. */

@@ -581,3 +581,8 @@ Deno.test("parseConfig() judges max_age and the schedule of verify", () => {
     refused(verify(every), /replication\.verify\.every: must be a duration .* or "0" for never/);
   }
 });
+
+Deno.test("formatIssue() shows a key without end by its beginning", () => {
+  const line = formatIssue({ key: "k".repeat(5000), rule: "is not a key", got: "1" });
+  assert.equal(line, `${"k".repeat(200)}…: is not a key (got 1)`);
+});

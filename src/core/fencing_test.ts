@@ -269,3 +269,24 @@ Deno.test("step() forgets an operator's word when the peer is heard, and after f
   const late = NOW - 1000 + CONFIRM_VALID_MS;
   assert.equal(decide(said, silence(late), config, late).state.peerOffSaidAt, null);
 });
+
+Deno.test("nobody is fenced before a witness has outlived the peer by isolated_after_ms: one cut silences both", () => {
+  const calm = { isolatedAfterMs: 6000, deadAfterMs: 10_000 };
+  const seen = (witnessAgoMs: number): Observation => {
+    const quiet = silence();
+    const links = quiet.links.map((link) => ({
+      ...link,
+      lastIcmpAt: NOW - 10_000,
+      lastHttpAt: NOW - 10_000,
+      lastWitnessAt: NOW - witnessAgoMs,
+    }));
+    return { ...quiet, links };
+  };
+  const rule = (witnessAgoMs: number, fencing: FencingMode | null): string | undefined =>
+    decide(standby(), seen(witnessAgoMs), { ...configOf("slave", fencing), ...calm }).decision
+      ?.rule;
+  assert.equal(rule(5000, null), "S-TAKE");
+  assert.equal(rule(5000, "required"), undefined);
+  assert.equal(rule(5000, "best-effort"), undefined);
+  assert.equal(rule(1000, "required"), "S-TAKE");
+});

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { latest } from "./detector.ts";
 import type { Context } from "./rule.ts";
 import { HAND_OVER_RETRY_MS } from "./state.ts";
 import type { StateName } from "./types.ts";
@@ -28,8 +29,21 @@ export function goalFailed({ state }: Context): boolean {
 }
 
 /** The peer is gone for certain and I am not the one that is cut off. */
-export function peerIsGone({ s, state }: Context): boolean {
-  return s.verdict === "dead" && !s.isolated && !state.wasCutOff;
+export function peerIsGone(c: Context): boolean {
+  const { s, state } = c;
+  return s.verdict === "dead" && !s.isolated && !state.wasCutOff && witnessOutlivedPeer(c);
+}
+
+/**
+ * Who may switch the peer off needs more than not to seem cut off: a witness that answered when the peer had
+ * been silent for `isolatedAfterMs`. One cut silences both at once; a busy host that hears late replies of a
+ * witness would shoot the one that serves. Without fencing the veto of the VIP and the yielding do that.
+ */
+function witnessOutlivedPeer({ s, seen, state, now, config }: Context): boolean {
+  if ((config.fencing ?? null) === null || state.peerOffSaidAt !== null) return true;
+  if (!seen.links.some((link) => link.hasWitness)) return true;
+  const heardAt = latest(seen.links.map((link) => link.lastWitnessAt), state.evidenceSince);
+  return heardAt !== null && heardAt - (now - s.silentMs) >= config.isolatedAfterMs;
 }
 
 /** Nobody answers for the VIPs, and I am not the one that is cut off. */
