@@ -114,13 +114,7 @@ export class SipWire implements AsyncDisposable {
   }
 
   async #read(): Promise<void> {
-    let text = "";
-    for await (const chunk of this.#process.stdout.pipeThrough(new TextDecoderStream())) {
-      text += chunk;
-      const lines = text.split("\n");
-      text = lines.pop() ?? "";
-      for (const line of lines) this.#take(line);
-    }
+    for await (const line of this.#process.lines()) this.#take(line);
   }
 
   #take(line: string): void {

@@ -66,16 +66,10 @@ export class ArpEar {
   }
 
   async #read(): Promise<void> {
-    let text = "";
-    for await (const chunk of this.#process.stdout.pipeThrough(new TextDecoderStream())) {
-      text += chunk;
-      const lines = text.split("\n");
-      text = lines.pop() ?? "";
-      for (const line of lines) {
-        const heard = JSON.parse(line) as Announcement | { readonly ready: true };
-        if ("ready" in heard) this.#ready = true;
-        else if (this.#heard.length < KEPT_MAX) this.#heard.push(heard);
-      }
+    for await (const line of this.#process.lines()) {
+      const heard = JSON.parse(line) as Announcement | { readonly ready: true };
+      if ("ready" in heard) this.#ready = true;
+      else if (this.#heard.length < KEPT_MAX) this.#heard.push(heard);
     }
   }
 }

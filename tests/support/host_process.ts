@@ -40,6 +40,17 @@ export class HostProcess {
     return this.#starter.stdout;
   }
 
+  /** Whole lines of the standard output of a piped command, as they come; what has no end of line is left out. */
+  async *lines(): AsyncGenerator<string, void, undefined> {
+    let text = "";
+    for await (const chunk of this.stdout.pipeThrough(new TextDecoderStream())) {
+      text += chunk;
+      const lines = text.split("\n");
+      text = lines.pop() ?? "";
+      yield* lines;
+    }
+  }
+
   /** It has not ended yet. */
   get running(): boolean {
     return this.#status === null;
