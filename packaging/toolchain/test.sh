@@ -32,6 +32,19 @@ run_tests() {
   passed=$((passed + ${p:-0})) failed=$((failed + ${f:-0})) ignored=$((ignored + ${i:-0}))
 }
 
+# run_files NAME LIMIT_S FILE…: as run_tests; JOBS=2 runs two files at a time. Much of these stages waits (for
+# PostgreSQL, ssh, deadlines, what was broken to mend), so that it pays off on two cores; off by default, as a
+# machine that does much else gives each test less than it counts on.
+run_files() {
+  local name="$1" limit="$2"
+  shift 2
+  if ((${JOBS:-1} > 1)); then
+    export DENO_JOBS="$JOBS"
+    set -- --parallel "$@"
+  fi
+  run_tests "$name" "$limit" "$@"
+}
+
 # A stage without tests: nothing to count unless it breaks.
 run_stage() {
   local name="$1"
@@ -51,14 +64,7 @@ stage_unit() {
   mapfile -t files < <(find src tests -name '*_test.ts' \
     -not -path 'tests/netns/*' -not -path 'tests/binary/*' -not -path 'tests/lab/*' \
     -not -path 'tests/packaging/*' -not -path 'tests/bench/*' -not -path 'tests/demo/*' | sort)
-  # JOBS=2: two files at a time. Much of this stage waits (for PostgreSQL, ssh, deadlines), so that it pays off
-  # on two cores; off by default, as a machine that does much else gives each test less than it counts on.
-  local -a side_by_side=()
-  if ((${JOBS:-1} > 1)); then
-    export DENO_JOBS="$JOBS"
-    side_by_side=(--parallel)
-  fi
-  run_tests unit 1800 "${side_by_side[@]}" "${files[@]}"
+  run_files unit 1800 "${files[@]}"
 }
 # Bad inputs for every parser, a fixed set of them and those that once broke something (docs/design/fuzzing.md).
 stage_fuzz() {
@@ -82,13 +88,7 @@ stage_netns() {
     run_stage netns complain "Cannot test the binary as dist/relais does not exist: make build"
     return
   fi
-  # JOBS=2: two files at a time, each with machines of its own; as above.
-  local -a side_by_side=()
-  if ((${JOBS:-1} > 1)); then
-    export DENO_JOBS="$JOBS"
-    side_by_side=(--parallel)
-  fi
-  run_tests netns 4500 "${side_by_side[@]}" tests/netns tests/binary
+  run_files netns 4500 tests/netns tests/binary
 }
 # Random faults done to the real binary for three minutes, always the same ones; `make faults` draws others.
 stage_faults() {
