@@ -110,12 +110,30 @@ export function useStage(options: ClusterOptions = {}): Stage {
             (await host.status())?.history.filter(({ at }) => at >= startedAt)
               .map(({ rule }) => rule) ?? [];
           const lived = (target: string): Promise<Summary> => client.summary(phase, target);
-          await work({ cluster, lab, master, slave, client, watcher, lived, decided });
-          if (!twoHolders) await assertOneHolder(watcher, phase);
+          try {
+            await work({ cluster, lab, master, slave, client, watcher, lived, decided });
+            if (!twoHolders) await assertOneHolder(watcher, phase);
+          } catch (error) {
+            throw await withHistories(error, cluster, startedAt);
+          }
         },
       });
     },
   };
+}
+
+/** The error of a test with what both nodes decided since it began: the lab is gone when somebody reads it. */
+async function withHistories(error: unknown, cluster: Cluster, since: string): Promise<Error> {
+  const told = await Promise.all(cluster.both.map(async (host) => {
+    const history = (await host.status().catch(() => null))?.history ?? null;
+    const lines = history === null
+      ? ["its relais does not answer"]
+      : history.filter(({ at }) => at >= since)
+        .map(({ at, rule, from, to, why }) => `${at} ${rule} ${from} -> ${to}: ${why}`);
+    return `${host.name} since ${since}:\n  ${lines.join("\n  ")}\n`;
+  }));
+  const text = error instanceof Error ? error.message : String(error);
+  return new Error(`${text}\n${told.join("")}`, { cause: error });
 }
 
 /** Makes everything whole again and waits until the master serves and the client is answered by it. */

@@ -63,17 +63,22 @@ export class Cluster {
     await this.untilNormal(deadlineMs);
   }
 
-  /** The normal state: the master serves and knows that the slave stands by and is ready. */
+  /**
+   * The normal state: the master serves and knows that the slave stands by and is ready, and each hears the
+   * other one now. After a cut a node is at rest, and its last report of the peer good, before it hears it again.
+   */
   async untilNormal(deadlineMs = 60_000): Promise<void> {
     await Promise.all([
       this.master.waitFor(
-        ({ node, goal, services, peer }) =>
+        ({ node, goal, services, peer, isolated }) =>
           node.state === "active" && goal === null && services.healthy !== false &&
-          peer.report?.ready === true,
+          peer.report?.ready === true && peer.verdict === "alive" && !isolated,
         { deadlineMs, what: "the serving master that knows of a ready slave" },
       ),
       this.slave.waitFor(
-        ({ node, ready, goal }) => node.state === "standby" && ready && goal === null,
+        ({ node, ready, goal, peer, isolated }) =>
+          node.state === "standby" && ready && goal === null && peer.verdict === "alive" &&
+          !isolated,
         { deadlineMs, what: "the ready slave" },
       ),
     ]);
