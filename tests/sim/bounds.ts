@@ -56,8 +56,14 @@ export const ARBITER_KINDS = [
   "hold-split",
 ] as const;
 
-/** See {@linkcode KINDS} and {@linkcode ARBITER_KINDS}. */
-export type Kind = typeof KINDS[number] | typeof ARBITER_KINDS[number];
+/** What else happens to pairs that switch each other off. */
+export const FENCING_KINDS = ["starved-cut"] as const;
+
+/** See {@linkcode KINDS}, {@linkcode ARBITER_KINDS} and {@linkcode FENCING_KINDS}. */
+export type Kind =
+  | typeof KINDS[number]
+  | typeof ARBITER_KINDS[number]
+  | typeof FENCING_KINDS[number];
 
 /** What a kind may cost at most, milliseconds. */
 export interface Bound {
@@ -145,6 +151,7 @@ function ofKind(kind: Kind, config: LocalConfig): Omit<Bound, "apart"> {
       return { ...noDouble, none: 0 };
     case "cut-phones":
     case "step-cut":
+    case "starved-cut":
       return { double: heal, none: null, services };
     case "cut":
     case "cable":

@@ -23,6 +23,9 @@ export interface Worst {
   settle: number;
 }
 
+/** One host loses its peer and its witnesses at one moment, and nothing else happens. */
+const CUT_KINDS: readonly Kind[] = ["cut", "cable", "cut-phones", "starved-cut"];
+
 interface Span {
   /** Milliseconds that count. */
   counted: number;
@@ -119,6 +122,19 @@ export class Checkers {
     }
     if (host.disk !== null && epoch < host.disk.epoch) {
       this.#violate(`data: epoch ${epoch} where epoch ${host.disk.epoch} served: ${host.role}`);
+    }
+  }
+
+  /** A host switches the other one off: never one that is cut off, and a witness says so, the one that serves. */
+  onFence(by: Host, target: Host): void {
+    if (!CUT_KINDS.includes(this.kind) || !this.world.options.witness) return;
+    const isCutOff = this.world.networks.every((network) =>
+      !network.isJoined(by.index, WITNESS) && !network.isJoined(by.index, target.index)
+    );
+    if (isCutOff && target.answers && target.vips.size > 0) {
+      this.#violate(
+        `fencing: the ${by.role}, cut off, switches off the ${target.role} that serves`,
+      );
     }
   }
 

@@ -4,7 +4,13 @@
  * @module
  */
 
-import { type ARBITER_KINDS, type Kind, type KINDS, MAX_DELAY_MS } from "./bounds.ts";
+import {
+  type ARBITER_KINDS,
+  type FENCING_KINDS,
+  type Kind,
+  type KINDS,
+  MAX_DELAY_MS,
+} from "./bounds.ts";
 import { CLIENT, MASTER, SLAVE, WITNESS } from "./network.ts";
 import { serves } from "./checkers.ts";
 import type { World } from "./world.ts";
@@ -267,6 +273,40 @@ export const ARBITER_FAULTS: Readonly<Record<typeof ARBITER_KINDS[number], Fault
       over = true;
       heal(world);
       mendEtcd(world);
+    };
+  },
+};
+
+/** What happens to pairs that switch each other off. */
+export const FENCING_FAULTS: Readonly<Record<typeof FENCING_KINDS[number], Fault>> = {
+  // Cut off while its daemon hardly gets the processor: what it heard last, it hears late and in heaps.
+  "starved-cut": (world, target) => {
+    const { isolatedAfterMs, deadAfterMs } = world.configs[0].heartbeat;
+    let over = false;
+    let daemon = world.daemons[target];
+    const go = (): void => {
+      if (daemon?.alive !== true || !daemon.stalled) return;
+      daemon.stalled = false;
+      if (!daemon.blocked) world.time.unpark(daemon);
+    };
+    const starve = (): void => {
+      if (over) return;
+      daemon = world.daemons[target];
+      if (daemon?.alive === true) daemon.stalled = true;
+      world.time.after(world.random.between(10, 1.2 * isolatedAfterMs), () => {
+        go();
+        world.time.after(world.random.between(1, 200), starve);
+      });
+    };
+    starve();
+    let undo: Undo = () => {};
+    world.time.after(world.random.between(0, deadAfterMs), () => {
+      if (!over) undo = cut(world, [target], ALL.filter((other) => other !== target));
+    });
+    return () => {
+      over = true;
+      go();
+      undo();
     };
   },
 };

@@ -41,12 +41,13 @@ export class PowerDevice {
 
   /** Runs an agent on a host. */
   async run(
-    { clock }: Pick<Daemon, "clock">,
+    daemon: Daemon,
     { parameters }: FencingDeviceConfig,
     action: AgentAction,
     { deadlineMs, signal }: { readonly deadlineMs: number; readonly signal?: AbortSignal },
   ): Promise<AgentResult> {
     const { world, random, mode } = this;
+    const { clock } = daemon;
     const host = world.hosts.find(({ role }) => role === parameters["plug"])!;
     const pause = mode === "slow" ? random.between(2000, 8000) : random.between(200, 2000);
     if (mode === "hangs" || pause >= deadlineMs) {
@@ -59,6 +60,7 @@ export class PowerDevice {
     if (action === "status") return end(host.powered ? 0 : 2);
     if (action === "off" || action === "reboot") {
       world.log(`fenced: ${host.role}`);
+      world.checkers.onFence(daemon.host, host);
       cutPower(world, host.index);
     }
     if (action === "on" || action === "reboot") switchOn(world, host.index);

@@ -4,12 +4,20 @@
  * @module
  */
 
-import { ARBITER_KINDS, type Kind, KINDS, livenessMs, TRANSITIONS_MAX } from "./bounds.ts";
+import {
+  ARBITER_KINDS,
+  FENCING_KINDS,
+  type Kind,
+  KINDS,
+  livenessMs,
+  TRANSITIONS_MAX,
+} from "./bounds.ts";
 import { serves, type Worst } from "./checkers.ts";
 import {
   ARBITER_FAULTS,
   type Fault,
   FAULTS,
+  FENCING_FAULTS,
   mend,
   switchOn,
   TAKEOVER_KINDS,
@@ -101,14 +109,16 @@ function tell(world: World, dice: Random): void {
   }
 }
 
-function kindsOf(world: World): Kind[] {
+function kindsOf({ etcd, options }: World): Kind[] {
   const kinds: Kind[] = KINDS.filter((name) => name !== "mixed");
-  // Most of what is of interest there is about the arbiter.
-  return world.etcd === null ? kinds : [...kinds, ...Array(4).fill(ARBITER_KINDS).flat()];
+  // Most of what is of interest there is about the third opinion.
+  if (etcd !== null) return [...kinds, ...Array(4).fill(ARBITER_KINDS).flat()];
+  return options.fencing === null ? kinds : [...kinds, ...Array(4).fill(FENCING_KINDS).flat()];
 }
 
-function faultsOf(world: World): Readonly<Record<string, Fault>> {
-  return world.etcd === null ? FAULTS : { ...FAULTS, ...ARBITER_FAULTS };
+function faultsOf({ etcd, options }: World): Readonly<Record<string, Fault>> {
+  if (etcd !== null) return { ...FAULTS, ...ARBITER_FAULTS };
+  return options.fencing === null ? FAULTS : { ...FAULTS, ...FENCING_FAULTS };
 }
 
 function episode(world: World, kind: Kind, dice: Random, broken: () => boolean): void {
