@@ -193,9 +193,9 @@ export class RightKeeper {
       this.#wanted = true;
       await this.#exclusively(() => this.#round());
       if (this.evidence(clock.nowMs()).right === "mine") return "the right is this node's";
+      if (mayHold()) return "without the arbiter, as the peer consents";
       const holder = this.report.holder;
       const isPeers = this.#others(clock.nowMs()) === "peer";
-      if (!isPeers && mayHold()) return "the arbiter does not answer, the peer consents";
       const why = isPeers
         ? `the ${holder?.role ?? "other node"} has the right to serve`
         : `the arbiter gives no right: ${this.#lastError ?? "it did not answer"}`;

@@ -118,7 +118,7 @@ export const INVARIANTS: readonly Invariant[] = [
       before.maintenanceAsked !== "on" &&
       !seen.events.some((event) => event.type === "command") &&
       !((seen.arbiter?.validUntil ?? -Infinity) > now && seen.arbiter?.right === "mine") &&
-      !((result.state.consentUntil ?? -Infinity) > now && seen.arbiter?.right !== "peer") &&
+      !((result.state.consentUntil ?? -Infinity) > now) &&
       !result.actions.some((action) => action.type === "drop-vips"),
   },
   {

@@ -30,8 +30,9 @@ export function rightOf(
   const right = arbiter?.right ?? "unknown";
   const validUntil = arbiter?.validUntil ?? null;
   const isMine = right === "mine" && validUntil !== null && now < validUntil;
-  // The arbiter's word that the peer has it ends every consent.
-  const byConsent = !isMine && right !== "peer" && consentUntil !== null && now < consentUntil;
+  // Also while the arbiter says that the peer has it: that may be the right of before a planned move that it
+  // did not see, and whoever consented keeps its promise, with the right or without.
+  const byConsent = !isMine && consentUntil !== null && now < consentUntil;
   return {
     mayServe: isMine || byConsent,
     byConsent,

@@ -46,7 +46,7 @@ Deno.test("rightOf() ends the right at validUntil, not a moment later", () => {
   assert.equal(rightOf({ consentUntil: null }, seen, NOW, HOLD).mayServe, false);
 });
 
-Deno.test("rightOf() takes no free right while a promise stands, and serves by consent unless the peer has the right", () => {
+Deno.test("rightOf() takes no free right while a promise stands, and serves by consent whoever has the right", () => {
   const none = { consentUntil: null };
   const free = evidence({ right: "free", validUntil: null, promisedUntil: NOW + 1 });
   assert.equal(rightOf(none, seenCase({ arbiter: free }), NOW, HOLD).mayTake, false);
@@ -57,7 +57,8 @@ Deno.test("rightOf() takes no free right while a promise stands, and serves by c
   assert.equal(rightOf(consent, seen, NOW, HOLD).byConsent, true);
   assert.equal(rightOf(consent, seen, NOW + 1, HOLD).mayServe, false);
   const peers = seenCase({ arbiter: evidence({ right: "peer", validUntil: null }) });
-  assert.equal(rightOf(consent, peers, NOW, HOLD).mayServe, false);
+  assert.equal(rightOf(consent, peers, NOW, HOLD).byConsent, true);
+  assert.equal(rightOf(consent, peers, NOW + 1, HOLD).mayServe, false);
 });
 
 Deno.test("learntConsent() counts from the question, and only under hold", () => {

@@ -98,9 +98,8 @@ export class NodeRight {
   extendUntil(now: number): number {
     const { name, consentUntil } = this.#options.node.loop.state;
     if (this.keeper === null || name === "maintenance") return Infinity;
-    const { right, validUntil } = this.keeper.evidence(now);
-    const consent = right === "peer" ? null : consentUntil;
-    return Math.max((validUntil ?? -Infinity) - KERNEL_KEEPS_MS, consent ?? -Infinity);
+    const { validUntil } = this.keeper.evidence(now);
+    return Math.max((validUntil ?? -Infinity) - KERNEL_KEEPS_MS, consentUntil ?? -Infinity);
   }
 
   /** The peer consents that this node serves without the arbiter. */
