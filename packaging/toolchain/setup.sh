@@ -9,7 +9,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 wanted=(
   shellcheck=shellcheck ip=iproute2 nft=nftables rsync=rsync ssh=openssh-client sshd=openssh-server ping=iputils-ping
   zstd=zstd conntrack=conntrack sqlite3=sqlite3 tcpdump=tcpdump unshare=util-linux
-  runuser=util-linux git=git faketime=faketime etcd=etcd-server etcdctl=etcd-client
+  runuser=util-linux git=git faketime=faketime openssl=openssl etcd=etcd-server etcdctl=etcd-client
 )
 # `setup.sh deb`: what packing needs on top of that
 for_deb=(

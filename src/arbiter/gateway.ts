@@ -153,7 +153,7 @@ export class Gateway implements Etcd {
       });
       text = await readBounded(response);
     } catch (error) {
-      throw this.#error(signal.aborted ? messageOf(signal.reason) : messageOf(error), error);
+      throw this.#error(signal.aborted ? messageOf(signal.reason) : explain(url, error), error);
     }
     let answer: unknown;
     try {
@@ -174,6 +174,14 @@ export class Gateway implements Etcd {
   #error(why: string, cause?: unknown): Error {
     return new Error(`${this.#options.url}: ${why}`, { cause });
   }
+}
+
+/** A server that misses a client certificate says so after the handshake of TLS 1.3: by an alert, or hanging up. */
+function explain(url: string, error: unknown): string {
+  const said = messageOf(error);
+  return url.startsWith("https:") && /closed|reset by peer|broken pipe|fatal alert/.test(said)
+    ? `${said} (does it ask for a client certificate, arbiter.cert and arbiter.key?)`
+    : said;
 }
 
 async function readBounded(response: Response): Promise<string> {

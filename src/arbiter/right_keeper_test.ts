@@ -1,5 +1,6 @@
 // The keeper of the right against a real etcd: killed, frozen, restarted, with a leader that dies.
 import assert from "node:assert/strict";
+import { arbiterConfig } from "../../tests/support/arbiter_config.ts";
 import { LocalEtcd } from "../../tests/support/local_etcd.ts";
 import { poll } from "../../tests/support/poll.ts";
 import { arbiterMarginMs } from "../config/arbiter_timing.ts";
@@ -10,23 +11,8 @@ import { Endpoints } from "./endpoints.ts";
 import type { EtcdCluster } from "./etcd.ts";
 import { RightKeeper } from "./right_keeper.ts";
 
-const TTL_MS = 5000;
 const DEADLINE_MS = 60_000;
-
-function configOf(urls: readonly string[], change: Partial<ArbiterConfig> = {}): ArbiterConfig {
-  return {
-    endpoints: urls,
-    ttlMs: TTL_MS,
-    policy: "release",
-    rightKey: "/relais/test/serve",
-    ca: null,
-    cert: null,
-    key: null,
-    username: null,
-    passwordFile: null,
-    ...change,
-  };
-}
+const { ttlMs: TTL_MS } = arbiterConfig([]);
 
 /** A keeper whose loop turns by itself; `serves` and `vipsGone` are the test's. */
 class Turning implements AsyncDisposable {
@@ -99,7 +85,7 @@ Deno.test({
     "RightKeeper: one of two has the right, gives it back at once, and a new daemon of the same host goes on with it",
   fn: async () => {
     await using etcd = await LocalEtcd.start();
-    const config = configOf(etcd.urls);
+    const config = arbiterConfig(etcd.urls);
     await using master = new Turning(config, "master");
     await using slave = new Turning(config, "slave");
     using _watch = neverTwo(master, slave);
@@ -131,7 +117,7 @@ Deno.test({
     "RightKeeper: etcd that is frozen or killed ends the right before its lease can; back, it is had again",
   fn: async () => {
     await using etcd = await LocalEtcd.start();
-    await using master = new Turning(configOf(etcd.urls), "master");
+    await using master = new Turning(arbiterConfig(etcd.urls), "master");
     master.vipsGone = false;
     for (const how of ["freeze", "kill"] as const) {
       await master.acquire();
@@ -162,7 +148,7 @@ Deno.test({
   name: "RightKeeper: validUntil counts from before the question, however late the answer",
   fn: async () => {
     await using etcd = await LocalEtcd.start();
-    const config = configOf(etcd.urls);
+    const config = arbiterConfig(etcd.urls);
     const real = new Endpoints(config, null);
     const lateMs = 200;
     const late: EtcdCluster = {
@@ -188,7 +174,7 @@ Deno.test({
   name: "RightKeeper: a renewal of another term does not count",
   fn: async () => {
     await using etcd = await LocalEtcd.start();
-    const config = configOf(etcd.urls);
+    const config = arbiterConfig(etcd.urls);
     const real = new Endpoints(config, null);
     let isOld = false;
     const cluster: EtcdCluster = {
@@ -224,7 +210,7 @@ Deno.test({
     "RightKeeper: a key that somebody deletes is the end of the right within a poll; it is taken again if free",
   fn: async () => {
     await using etcd = await LocalEtcd.start();
-    const config = configOf(etcd.urls);
+    const config = arbiterConfig(etcd.urls);
     await using master = new Turning(config, "master");
     await using slave = new Turning(config, "slave");
     master.vipsGone = false;
@@ -245,7 +231,7 @@ Deno.test({
     "RightKeeper: three members: the leader is killed, one is frozen, the right stays; a majority that is gone ends it",
   fn: async () => {
     await using etcd = await LocalEtcd.start(3);
-    const config = configOf(etcd.urls, { ttlMs: 10_000 });
+    const config = arbiterConfig(etcd.urls, { ttlMs: 10_000 });
     await using master = new Turning(config, "master");
     master.vipsGone = false;
     await master.acquire();
@@ -280,7 +266,7 @@ Deno.test({
   ...options,
   name: "RightKeeper: a consent is given only by a node at rest that misses etcd, and is a promise",
   fn: async () => {
-    const config = configOf(["http://127.0.0.1:9"], { policy: "hold" });
+    const config = arbiterConfig(["http://127.0.0.1:9"], { policy: "hold" });
     await using slave = new Turning(config, "slave");
     const now = clock.nowMs();
     const started = slave.keeper.evidence(now).promisedUntil ?? 0;
@@ -298,7 +284,7 @@ Deno.test({
 });
 
 Deno.test("RightKeeper: without hold nobody consents", () => {
-  const config = configOf(["http://127.0.0.1:9"]);
+  const config = arbiterConfig(["http://127.0.0.1:9"]);
   const keeper = new RightKeeper({
     config,
     cluster: new Endpoints(config, null),

@@ -5,7 +5,8 @@
  * @module
  */
 
-import { killChild } from "../../src/os/process.ts";
+import { killChild, runOk } from "../../src/os/process.ts";
+import { type Certificates, makeCertificates } from "./certificates.ts";
 import { poll } from "./poll.ts";
 import { signalPid } from "./process_table.ts";
 
@@ -21,19 +22,37 @@ export interface Member {
 
 /** See the module. */
 export class LocalEtcd {
-  private constructor(readonly members: readonly Member[], readonly folder: string) {}
+  readonly #client: Deno.HttpClient | null;
 
-  /** Starts so many members and waits until each answers. */
-  static async start(count = 1): Promise<LocalEtcd> {
+  private constructor(
+    readonly members: readonly Member[],
+    readonly folder: string,
+    readonly certificates: Certificates | null,
+  ) {
+    this.#client = certificates === null ? null : Deno.createHttpClient({
+      caCerts: [Deno.readTextFileSync(certificates.ca)],
+      cert: Deno.readTextFileSync(certificates.clientCert),
+      key: Deno.readTextFileSync(certificates.clientKey),
+    });
+  }
+
+  /**
+   * Starts so many members and waits until each answers.
+   *
+   * @param options.tls clients speak TLS, and must show a certificate of {@linkcode LocalEtcd.certificates}
+   */
+  static async start(count = 1, options: { readonly tls?: boolean } = {}): Promise<LocalEtcd> {
     const folder = await Deno.makeTempDir({ prefix: "relais-etcd-" });
+    const certificates = options.tls === true ? await makeCertificates(folder) : null;
+    const scheme = certificates === null ? "http" : "https";
     const ports = freePorts(2 * count);
     const members = Array.from({ length: count }, (_, n): Member => ({
-      url: `http://127.0.0.1:${ports[2 * n]}`,
+      url: `${scheme}://127.0.0.1:${ports[2 * n]}`,
       peerUrl: `http://127.0.0.1:${ports[2 * n + 1]}`,
       dataDir: `${folder}/${n}`,
       child: null,
     }));
-    const etcd = new LocalEtcd(members, folder);
+    const etcd = new LocalEtcd(members, folder, certificates);
     try {
       for (const n of members.keys()) etcd.#spawn(n);
       await Promise.all(members.keys().map((n) => etcd.untilHealthy(n)));
@@ -92,11 +111,25 @@ export class LocalEtcd {
     await this.#post(`${this.urls[0]}/v3/kv/deleterange`, { key: btoa(key) });
   }
 
+  /** Runs `etcdctl` (v3) against the first member. @throws {Error} when it fails */
+  async ctl(...args: string[]): Promise<string> {
+    const { certificates: pem } = this;
+    const tls = pem === null
+      ? []
+      : [`--cacert=${pem.ca}`, `--cert=${pem.clientCert}`, `--key=${pem.clientKey}`];
+    const { stdout } = await runOk(
+      ["etcdctl", `--endpoints=${this.members[0]!.url}`, ...tls, ...args],
+      { env: { ETCDCTL_API: "3" }, deadlineMs: DEADLINE_MS },
+    );
+    return stdout;
+  }
+
   async untilHealthy(n: number): Promise<void> {
     await poll(async () => {
       try {
         const response = await fetch(`${this.members[n]!.url}/health`, {
           signal: AbortSignal.timeout(2000),
+          ...(this.#client === null ? {} : { client: this.#client }),
         });
         return (await response.text()).includes("true");
       } catch {
@@ -110,6 +143,7 @@ export class LocalEtcd {
       this.thaw(n);
       await this.kill(n);
     }
+    this.#client?.close();
     await Deno.remove(this.folder, { recursive: true });
   }
 
@@ -120,12 +154,18 @@ export class LocalEtcd {
   #spawn(n: number): void {
     const { url, peerUrl, dataDir } = this.members[n]!;
     const cluster = this.members.map((each, i) => `m${i}=${each.peerUrl}`).join(",");
+    const { certificates: pem } = this;
+    const tls = pem === null ? [] : [
+      ...["--cert-file", pem.cert, "--key-file", pem.key],
+      ...["--client-cert-auth", "--trusted-ca-file", pem.ca],
+    ];
     this.members[n]!.child = new Deno.Command("setpriv", {
       args: [
         ...["--pdeathsig", "KILL", "etcd", "--name", `m${n}`, "--data-dir", dataDir],
         ...["--listen-client-urls", url, "--advertise-client-urls", url],
         ...["--listen-peer-urls", peerUrl, "--initial-advertise-peer-urls", peerUrl],
         ...["--initial-cluster", cluster],
+        ...tls,
       ],
       stdin: "null",
       stdout: "null",
