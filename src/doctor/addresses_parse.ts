@@ -35,7 +35,7 @@ export function parseNetworkctl(stdout: string): ReadonlyMap<string, string> {
 
 /** Path of the `.network` file, from `networkctl status IFACE`; null: none. */
 export function networkFileOf(stdout: string): string | null {
-  return /^\s*Network File:\s*(\/\S+)/m.exec(stdout)?.[1] ?? null;
+  return /^[ \t]*Network File:[ \t]*(\/\S+)/m.exec(stdout)?.[1] ?? null;
 }
 
 /** Interface → methods (`static`, `dhcp`, …), from interfaces(5). */
