@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { CORE_CONFIG } from "../../tests/support/core_arbitrary.ts";
+import { BALANCED, linkCase, peerCase, seenCase } from "../../tests/support/core_cases.ts";
 import { CONFIRM_VALID_MS, FENCE_AGAIN_MS } from "./fencing.ts";
 import { findBroken } from "./invariants.ts";
 import { initialState, isFencing, type NodeState } from "./state.ts";
@@ -9,64 +9,23 @@ import type { CoreConfig, FencingMode, Observation, PeerReport, Role } from "./t
 const NOW = 10_000_000;
 
 function configOf(role: Role, fencing: FencingMode | null): CoreConfig {
-  return { ...CORE_CONFIG, role, fencing };
+  return { ...BALANCED, role, fencing };
 }
 
 /** The peer is silent for long, the witness answers, nobody answers for the VIP. */
 function silence(now = NOW): Observation {
-  return {
-    links: [{
-      network: "voip",
-      carrier: true,
-      hasVip: true,
-      lastIcmpAt: now - 60_000,
-      lastHttpAt: now - 60_000,
-      hasWitness: true,
-      lastWitnessAt: now,
-    }],
-    peer: null,
-    vips: [{
-      vip: "10.20.0.10",
-      network: "voip",
-      heldByMe: false,
-      lastAnswerBy: null,
-      lastAnswerMac: null,
-      lastAnswerAt: null,
-      unansweredProbes: 9,
-    }],
-    services: { running: "none", healthy: null },
-    adoptable: false,
-    hostUptimeMs: 10_000_000,
-    idle: null,
-    failbackWindowOpen: true,
-    peerMismatch: null,
-    hasKey: true,
-    localFaults: [],
-    events: [],
-  };
+  const heard = { lastIcmpAt: now - 60_000, lastHttpAt: now - 60_000, lastWitnessAt: now };
+  return seenCase({ links: [linkCase(heard)], peer: null });
 }
 
 /** The peer speaks: it is in that state. */
 function heard(state: PeerReport["state"], now = NOW): Observation {
-  const seen = silence(now);
-  return {
-    ...seen,
-    links: seen.links.map((link) => ({ ...link, lastIcmpAt: now, lastHttpAt: now })),
-    peer: {
-      receivedAt: now,
-      role: "master",
-      state,
-      serving: state === "active",
-      epoch: 3,
-      fit: true,
-      unfitReasons: [],
-      ready: state === "standby",
-      hears: "alive",
-      instanceId: "a",
-      version: "1",
-      fingerprint: "f",
-    },
-  };
+  const at = { lastIcmpAt: now, lastHttpAt: now, lastWitnessAt: now };
+  const words = { serving: state === "active", ready: state === "standby" };
+  return seenCase({
+    links: [linkCase(at)],
+    peer: peerCase({ receivedAt: now, state, ...words }),
+  });
 }
 
 function standby(parts: Partial<NodeState> = {}): NodeState {

@@ -14,11 +14,12 @@ import {
   shiftObservation,
   shiftState,
 } from "../../tests/support/core_arbitrary.ts";
+import { BALANCED, linkCase, seenCase } from "../../tests/support/core_cases.ts";
 import type { Rule } from "./rule.ts";
 import { initialState, type NodeState } from "./state.ts";
 import { step } from "./step.ts";
 import { RULES } from "./transitions.ts";
-import { type CoreConfig, type Observation, type Role, STATE_NAMES } from "./types.ts";
+import { type Observation, type Role, STATE_NAMES } from "./types.ts";
 
 const NOW = 10_000_000;
 const ROLES: readonly Role[] = ["master", "slave"];
@@ -90,39 +91,14 @@ Deno.test("RULES lead from every state to every state but starting, for both rol
   }
 });
 
-/** An observation in which nothing is heard and nothing happens. */
-const QUIET: Observation = {
-  links: [{
-    network: "voip",
-    carrier: true,
-    hasVip: true,
-    lastIcmpAt: NOW,
-    lastHttpAt: NOW,
-    hasWitness: true,
-    lastWitnessAt: NOW,
-  }],
+/** An observation in which the peer says nothing and nothing happens. */
+const QUIET: Observation = seenCase({
+  links: [linkCase({ lastIcmpAt: NOW, lastHttpAt: NOW, lastWitnessAt: NOW })],
   peer: null,
   vips: [],
   services: { running: "all", healthy: true },
-  adoptable: false,
   hostUptimeMs: NOW,
-  idle: null,
-  failbackWindowOpen: true,
-  peerMismatch: null,
-  hasKey: true,
-  localFaults: [],
-  events: [],
-};
-
-const CONFIG: CoreConfig = {
-  role: "slave",
-  intervalMs: 200,
-  isolatedAfterMs: 1500,
-  deadAfterMs: 3000,
-  unfitAfterMs: 10_000,
-  bootGraceMs: 12_000,
-  failback: { mode: "auto", stableMs: 30_000, idleDeadlineMs: null },
-};
+});
 
 function stuckIn(name: NodeState["name"], since: number): NodeState {
   return {
@@ -143,7 +119,7 @@ function stuckIn(name: NodeState["name"], since: number): NodeState {
 for (const name of ["rejoining", "taking-over", "handing-back", "failed"] as const) {
   Deno.test(`N-STUCK is the deadline of ${name}: a goal whose end never comes does not hold it`, () => {
     for (const role of ROLES) {
-      const config = { ...CONFIG, role };
+      const config = { ...BALANCED, role };
       const early = step(stuckIn(name, NOW - 599_000), QUIET, NOW, config);
       assert.equal(early.decision, null);
       const late = step(stuckIn(name, NOW - 600_000), QUIET, NOW, config);
@@ -158,8 +134,8 @@ for (const name of ["rejoining", "taking-over", "handing-back", "failed"] as con
 
 Deno.test("N-RETRY is the deadline of a failure that has come to rest", () => {
   const rested: NodeState = { ...stuckIn("failed", NOW - 30_000), goal: null };
-  assert.equal(step(rested, QUIET, NOW, CONFIG).decision?.rule, "N-RETRY");
-  assert.equal(step({ ...rested, since: NOW - 29_000 }, QUIET, NOW, CONFIG).decision, null);
+  assert.equal(step(rested, QUIET, NOW, BALANCED).decision?.rule, "N-RETRY");
+  assert.equal(step({ ...rested, since: NOW - 29_000 }, QUIET, NOW, BALANCED).decision, null);
 });
 
 /**

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { initialState } from "../core/state.ts";
 import type { CoreEvent } from "../core/types.ts";
-import { SAMPLE_CORE, sampleObservation } from "../../tests/support/core_sample.ts";
+import { BALANCED } from "../../tests/support/core_cases.ts";
+import { sampleObservation } from "../../tests/support/core_sample.ts";
 import { ManualClock } from "../../tests/support/manual_clock.ts";
 import { Loop } from "./loop.ts";
 
@@ -10,7 +11,7 @@ function makeLoop(clock: ManualClock, epoch: number): { loop: Loop; seen: CoreEv
   const seen: CoreEvent[] = [];
   const loop = new Loop({
     clock,
-    config: SAMPLE_CORE,
+    config: BALANCED,
     initial: initialState(clock.nowMs(), { epoch, failbackHeld: true }),
     observe: (events) => {
       seen.push(...events);
@@ -67,7 +68,7 @@ Deno.test("Loop goes on turning when a timer fires a moment before it is due by 
   const seen = Promise.withResolvers<void>();
   const loop = new Loop({
     clock: { nowMs: () => now, wallMs: () => now, sleep: clock.sleep.bind(clock) },
-    config: SAMPLE_CORE,
+    config: BALANCED,
     initial: initialState(0, { epoch: 1, failbackHeld: false }),
     observe: (events) => sampleObservation({ events }),
     perform: () => {},

@@ -4,12 +4,8 @@
  * @module
  */
 
-import { fileURLToPath } from "node:url";
-import type { TestHost } from "./host.ts";
-import type { HostProcess } from "./host_process.ts";
-import { poll } from "./poll.ts";
+import { Ear, type EarHost } from "./ear.ts";
 
-const DEADLINE_MS = 20_000;
 /** Announcements that are kept. */
 const KEPT_MAX = 10_000;
 
@@ -22,54 +18,30 @@ export interface Announcement {
 }
 
 /** Hears gratuitous ARP on `eth0` of a machine. */
-export class ArpEar {
-  readonly #process: HostProcess;
-  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #reading: Promise<void>;
-  #ready = false;
-  readonly #heard: Announcement[] = [];
-
-  private constructor(process: HostProcess) {
-    this.#process = process;
-    this.#input = process.stdin.getWriter();
-    this.#reading = this.#read();
-  }
+export class ArpEar implements AsyncDisposable {
+  private constructor(readonly ear: Ear<Announcement>) {}
 
   /** Starts to listen; returns when it does. */
-  static async start(host: Pick<TestHost, "spawnPiped">): Promise<ArpEar> {
-    const script = fileURLToPath(new URL("./arp_ear_main.ts", import.meta.url));
-    const deno = [Deno.execPath(), "run", "--no-check", "--allow-all", "--quiet"];
-    const ear = new ArpEar(host.spawnPiped([...deno, script, "eth0"]));
-    await poll(() => ear.#ready, { deadlineMs: DEADLINE_MS, what: "the ear" });
-    return ear;
+  static async start(host: EarHost): Promise<ArpEar> {
+    return new ArpEar(await Ear.start<Announcement>(host, "arp_ear_main.ts", ["eth0"], KEPT_MAX));
   }
 
   /** Announcements so far. */
   get count(): number {
-    return this.#heard.length;
+    return this.ear.heard.length;
   }
 
   /** Those of an address by a MAC, from number `from` on. */
   announcements(ip: string, mac: string, from = 0): readonly Announcement[] {
-    return this.#heard.slice(from).filter((each) => each.ip === ip && each.mac === mac);
+    return this.ear.heard.slice(from).filter((each) => each.ip === ip && each.mac === mac);
   }
 
   /** Ends it; harmless when repeated. */
   async close(): Promise<void> {
-    await this.#input.close().catch(() => {}); // it has ended by itself
-    await this.#process.ended(DEADLINE_MS);
-    await this.#reading;
+    await this.ear.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
-  }
-
-  async #read(): Promise<void> {
-    for await (const line of this.#process.lines()) {
-      const heard = JSON.parse(line) as Announcement | { readonly ready: true };
-      if ("ready" in heard) this.#ready = true;
-      else if (this.#heard.length < KEPT_MAX) this.#heard.push(heard);
-    }
   }
 }

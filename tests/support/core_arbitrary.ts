@@ -1,6 +1,6 @@
 /**
  * Random input of the decision core for fast-check. Times are generated as ages (negative, relative to
- * 0) that lie around the thresholds of {@linkcode CORE_CONFIG}; {@linkcode shiftObservation} and
+ * 0) that lie around the thresholds of {@linkcode BALANCED}; {@linkcode shiftObservation} and
  * {@linkcode shiftState} move them to a `now`.
  *
  * @module
@@ -19,17 +19,7 @@ import {
   STATE_NAMES,
   type VipEvidence,
 } from "../../src/core/types.ts";
-
-/** Balanced preset; the rest as a scenario has it. */
-export const CORE_CONFIG: CoreConfig = {
-  role: "slave",
-  intervalMs: 200,
-  isolatedAfterMs: 1500,
-  deadAfterMs: 3000,
-  unfitAfterMs: 10_000,
-  bootGraceMs: 12_000,
-  failback: { mode: "auto", stableMs: 30_000, idleDeadlineMs: null },
-};
+import { BALANCED } from "./core_cases.ts";
 
 const AGES = [0, 100, 450, 600, 1400, 1600, 2900, 3100, 5000, 12_000, 31_000, 70_000, 700_000];
 
@@ -254,11 +244,11 @@ export const anyConfig: fc.Arbitrary<CoreConfig> = fc.record({
   fencing: fc.constantFrom(null, null, "required" as const, "best-effort" as const),
   policy: fc.constantFrom(null, null, null, null, "hold" as const, "release" as const),
 }).map(({ role, mode, idleDeadlineMs, fencing, policy }) => ({
-  ...CORE_CONFIG,
+  ...BALANCED,
   role,
   fencing,
   arbiter: policy === null ? null : { policy, ttlMs: 6000, consentMs: 3000 },
-  failback: { ...CORE_CONFIG.failback, mode, idleDeadlineMs },
+  failback: { ...BALANCED.failback, mode, idleDeadlineMs },
 }));
 
 /** Moves the ages of an observation to `now`. */

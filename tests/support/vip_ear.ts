@@ -4,11 +4,8 @@
  * @module
  */
 
-import { fileURLToPath } from "node:url";
-import type { HostProcess } from "./host_process.ts";
-import { poll } from "./poll.ts";
+import { Ear, type EarHost } from "./ear.ts";
 
-const DEADLINE_MS = 20_000;
 /** Frames that are kept; the newest are dropped beyond it. */
 const KEPT_MAX = 200_000;
 
@@ -40,52 +37,28 @@ export function earNowMs(): number {
 
 /** A running ear. */
 export class VipEar implements AsyncDisposable {
-  readonly #process: HostProcess;
-  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #reading: Promise<void>;
-  #ready = false;
-  readonly #heard: Heard[] = [];
-
-  private constructor(process: HostProcess) {
-    this.#process = process;
-    this.#input = process.stdin.getWriter();
-    this.#reading = this.#read();
-  }
+  private constructor(readonly ear: Ear<Heard>) {}
 
   /** Starts to ask and to listen; returns when it does. */
   static async start(
-    host: { spawnPiped(argv: readonly string[]): HostProcess },
+    host: EarHost,
     { interfaceName, mac, vip, own, everyMs }: VipEarOptions,
   ): Promise<VipEar> {
-    const script = fileURLToPath(new URL("./vip_ear_main.ts", import.meta.url));
-    const deno = [Deno.execPath(), "run", "--no-check", "--allow-all", "--quiet"];
-    const words = [script, interfaceName, mac, vip, own, String(everyMs)];
-    const ear = new VipEar(host.spawnPiped([...deno, ...words]));
-    await poll(() => ear.#ready, { deadlineMs: DEADLINE_MS, what: "the ear" });
-    return ear;
+    const words = [interfaceName, mac, vip, own, String(everyMs)];
+    return new VipEar(await Ear.start<Heard>(host, "vip_ear_main.ts", words, KEPT_MAX));
   }
 
   /** What was heard from a moment on ({@linkcode earNowMs}), oldest first. */
   since(atMs: number): readonly Heard[] {
-    return this.#heard.filter((each) => each.atMs >= atMs);
+    return this.ear.heard.filter((each) => each.atMs >= atMs);
   }
 
   /** Ends it; harmless when repeated. */
   async close(): Promise<void> {
-    await this.#input.close().catch(() => {}); // it has ended by itself
-    await this.#process.ended(DEADLINE_MS);
-    await this.#reading;
+    await this.ear.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
-  }
-
-  async #read(): Promise<void> {
-    for await (const line of this.#process.lines()) {
-      const heard = JSON.parse(line) as Heard | { readonly ready: true };
-      if ("ready" in heard) this.#ready = true;
-      else if (this.#heard.length < KEPT_MAX) this.#heard.push(heard);
-    }
   }
 }
