@@ -1,24 +1,12 @@
 import assert from "node:assert/strict";
+import { DATA_TOML, VOIP_TOML } from "../../tests/support/minimal_toml.ts";
 import { localConfig, parseConfig } from "../config/load.ts";
 import { ownAddressFor } from "./endpoints.ts";
 
 const LOCAL = localConfig(
-  parseConfig(`
-[cluster]
-name = "siege"
-[[networks]]
-name = "voip"
-master = "10.20.0.11"
-slave = "10.20.0.12"
-prefix = 24
-vip = "10.20.0.10"
-routes = [{ to = "default", via = "10.20.0.254" }]
-[[networks]]
-name = "data"
-master = "10.30.0.11"
-slave = "10.30.0.12"
-prefix = 24
-`),
+  parseConfig(
+    `${VOIP_TOML}routes = [{ to = "default", via = "10.20.0.254" }]\n${DATA_TOML}`,
+  ),
   "slave",
 );
 

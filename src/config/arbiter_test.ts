@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { VOIP_TOML } from "../../tests/support/minimal_toml.ts";
 import { VIP_LIFETIME_S } from "../vip/mark.ts";
 import { REPORT_FRESH_MIN_MS } from "../core/situation.ts";
 import {
@@ -14,19 +15,8 @@ import { configChanges } from "./changes.ts";
 import { ConfigError, coreConfig, formatIssue, localConfig, parseConfig } from "./load.ts";
 import type { Config } from "./types.ts";
 
-const BASE = `
-[cluster]
-name = "siege"
-[[networks]]
-name = "voip"
-master = "10.20.0.11"
-slave = "10.20.0.12"
-prefix = 24
-vip = "10.20.0.10"
-`;
-
 function withArbiter(...lines: readonly string[]): string {
-  return `${BASE}\n[arbiter]\n${lines.join("\n")}\n`;
+  return `${VOIP_TOML}\n[arbiter]\n${lines.join("\n")}\n`;
 }
 
 const URL_LINE = 'etcd = ["http://10.20.0.254:2379"]';
@@ -67,7 +57,7 @@ Deno.test("[arbiter] has defaults for all but its endpoints, and a key of its cl
 });
 
 Deno.test("without [arbiter] nothing changes: no arbiter, the fingerprint of before, the same core", () => {
-  const config = parseConfig(BASE);
+  const config = parseConfig(VOIP_TOML);
   assert.equal(config.arbiter, null);
   assert.ok(!("arbiter" in coreConfig(localConfig(config, "slave"))));
   assert.notEqual(parseConfig(withArbiter(URL_LINE)).fingerprint, config.fingerprint);
@@ -139,7 +129,7 @@ Deno.test("the arithmetic: consent, promise, margin and takeover", () => {
 });
 
 Deno.test("a changed [arbiter] needs a restart, a removed one does not: the way out when etcd is gone", () => {
-  const none = parseConfig(BASE);
+  const none = parseConfig(VOIP_TOML);
   const hold = parseConfig(withArbiter(URL_LINE));
   const release = parseConfig(withArbiter(URL_LINE, 'policy = "release"', 'ttl = "8s"'));
   const why = "the right to serve that this node may hold is in there";

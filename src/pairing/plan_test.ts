@@ -1,18 +1,11 @@
 import assert from "node:assert/strict";
+import { VOIP_TOML } from "../../tests/support/minimal_toml.ts";
 import { parseConfig } from "../config/load.ts";
 import { lineFor, type PlannedChange, planPairing, planRemoval } from "./plan.ts";
 import { withPins } from "./known_hosts.ts";
 import type { HostFacts } from "./protocol.ts";
 
-const configText = `[cluster]
-name = "siege"
-[[networks]]
-name = "voip"
-master = "10.20.0.11"
-slave = "10.20.0.12"
-prefix = 24
-vip = "10.20.0.10"
-`;
+const configText = VOIP_TOML;
 const config = parseConfig(configText);
 const options = { config, configText, force: false };
 

@@ -4,6 +4,7 @@ import type { RunResult } from "../../src/os/process.ts";
 import type { HostProcess } from "../support/host_process.ts";
 import { Lab } from "../support/lab.ts";
 import type { TestHost } from "../support/host.ts";
+import { DATA_TOML, VOIP_TOML } from "../support/minimal_toml.ts";
 import { poll } from "../support/poll.ts";
 import { CONFIG_FILE, KEY_FILE, RELAIS, RelaisHost } from "../support/relais_host.ts";
 
@@ -19,22 +20,7 @@ const AUTHORIZED_KEYS = "/root/.ssh/authorized_keys";
 const TRUST = [IDENTITY, `${IDENTITY}.pub`, KNOWN_HOSTS, AUTHORIZED_KEYS, KEY_FILE];
 const ADMIN_LINE = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQDadministrator admin@desk";
 
-const CONFIG = `[cluster]
-name = "siege"
-
-[[networks]]
-name = "voip"
-master = "10.20.0.11"
-slave = "10.20.0.12"
-prefix = 24
-vip = "10.20.0.10"
-
-[[networks]]
-name = "data"
-master = "10.30.0.11"
-slave = "10.30.0.12"
-prefix = 24
-`;
+const CONFIG = `${VOIP_TOML}${DATA_TOML}`;
 
 const SSHD_CONFIG = `HostKey ${HOST_KEY}
 PidFile none
