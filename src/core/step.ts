@@ -246,7 +246,7 @@ function enter(
     peerLeftAt: becomes ? null : base.peerLeftAt,
     switchoverAskedAt: null,
     failbackAskedAt: null,
-    failbackHeld: rule.to === "standby" || rule.to === "isolated" ? false : base.failbackHeld,
+    failbackHeld: rule.to === "standby" ? false : base.failbackHeld,
     takeovers: fault ? [...base.takeovers, now].slice(-TAKEOVERS_KEPT) : base.takeovers,
     lastFired: {},
   };
