@@ -32,7 +32,8 @@ export function createControl(options: {
   readonly clock?: Clock;
 }): Omit<ControlDeps, "reload"> {
   const { node, config, replicator } = options;
-  const repeats = new Repeats(options.clock ?? systemClock);
+  const clock = options.clock ?? systemClock;
+  const repeats = new Repeats(clock);
   /** In this host's history; the sender's has the same sentence. */
   const tell = (rule: string, topic: string, text: string): void => {
     const news = repeats.next(topic, text);
@@ -45,9 +46,9 @@ export function createControl(options: {
     command: async (command) => {
       switch (command) {
         case "switchover":
-          return answer(await switchover(node));
+          return answer(await switchover(node, clock));
         case "failback":
-          return answer(await failback(node, config));
+          return answer(await failback(node, config, clock));
         case "maintenance-on":
         case "maintenance-off":
           return answer(maintenance(node, command));
@@ -123,8 +124,8 @@ async function returning(
   }
 }
 
-async function switchover(node: Node): Promise<Taken> {
-  await hearPeer(node);
+async function switchover(node: Node, clock: Clock): Promise<Taken> {
+  await hearPeer(node, clock);
   const { state, last } = node.loop;
   if (state.name === "standby") {
     return await node.peerLine.ask(
@@ -138,8 +139,8 @@ async function switchover(node: Node): Promise<Taken> {
   return judged;
 }
 
-async function failback(node: Node, config: LocalConfig): Promise<Taken> {
-  await hearPeer(node);
+async function failback(node: Node, config: LocalConfig, clock: Clock): Promise<Taken> {
+  await hearPeer(node, clock);
   const { state, last } = node.loop;
   if (config.role === "master") {
     if (state.name === "active") return { accepted: false, text: "the master serves already" };

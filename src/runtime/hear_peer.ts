@@ -5,7 +5,7 @@
  * @module
  */
 
-import { systemClock } from "../os/clock.ts";
+import type { Clock } from "../os/clock.ts";
 import type { Node } from "./node.ts";
 
 /** The peer is heard within this time, or what it said last counts. */
@@ -13,12 +13,12 @@ const HEAR_MS = 1000;
 const HEAR_POLL_MS = 10;
 
 /** Asks for the peer's health and waits until it has come and was looked at; bounded, never throws. */
-export async function hearPeer(node: Node): Promise<void> {
-  const askedAt = systemClock.nowMs();
+export async function hearPeer(node: Node, clock: Clock): Promise<void> {
+  const askedAt = clock.nowMs();
   node.links.askNow();
-  while ((node.links.report?.at ?? 0) < askedAt && systemClock.nowMs() - askedAt < HEAR_MS) {
-    await systemClock.sleep(HEAR_POLL_MS);
+  while ((node.links.report?.at ?? 0) < askedAt && clock.nowMs() - askedAt < HEAR_MS) {
+    await clock.sleep(HEAR_POLL_MS);
   }
   node.loop.kick();
-  await systemClock.sleep(HEAR_POLL_MS);
+  await clock.sleep(HEAR_POLL_MS);
 }

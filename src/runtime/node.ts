@@ -26,6 +26,7 @@ import { createLinks } from "./create_links.ts";
 import { GateKeeper } from "./gate_keeper.ts";
 import type { GoalRunner } from "./goal_runner.ts";
 import { hearPeer } from "./hear_peer.ts";
+import { moveSettled } from "./settled_move.ts";
 import type { History } from "./history.ts";
 import type { HookOccasion } from "./hooks.ts";
 import { IdleWatch } from "./idle.ts";
@@ -275,13 +276,13 @@ export class Node {
     const { state, last } = this.loop;
     this.#leaves = true;
     if (state.name !== "active" || (last?.situation.peerCannotTake ?? null) === null) return stop();
-    hearPeer(this).finally(stop);
+    hearPeer(this, this.#options.clock).finally(stop);
   }
 
-  /** Ends at once without letting go: the next daemon of this boot adopts VIPs and services. */
+  /** Ends without letting go, a move in progress first: the next daemon of this boot adopts VIPs and services. */
   leaveForRestart(): void {
     this.#leavesForRestart = true;
-    this.#finish();
+    moveSettled(this.loop, this.#options.clock).finally(() => this.#finish());
   }
 
   #makeMemoryKeeper(onTrouble: (text: string) => void): MemoryKeeper {
@@ -439,6 +440,7 @@ export class Node {
   }
 
   #finish(): void {
+    if (this.#ended) return;
     const { clock, replicator, driver } = this.#options;
     this.#ended = true;
     this.#memory.saveServing();

@@ -4,7 +4,7 @@ import type { Cluster } from "../support/cluster.ts";
 import { PBX_COMMANDS } from "../support/pbx.ts";
 import { poll } from "../support/poll.ts";
 import type { RelaisHost } from "../support/relais_host.ts";
-import { DEADLINE_MS, startedCluster, untilServes } from "./situations.ts";
+import { assertNeverTwoHolders, DEADLINE_MS, startedCluster, untilServes } from "./situations.ts";
 import { STEADY, terminate } from "./stage.ts";
 
 const HOOK = "/usr/local/sbin/note";
@@ -214,4 +214,31 @@ Deno.test("hooks.on_alert: each host tells of the takeover that it sees, the cut
   await master.host.cable("plug");
   await told(master, /^active → isolated /);
   assert.ok(!(await news(master)).some((text) => text.startsWith("The hook on_alert")));
+});
+
+Deno.test("a restart in the middle of a hand-over lets it end first: the peer gets its word", async () => {
+  // The hook holds the move where nothing has been let go yet.
+  await using cluster = await startedCluster({
+    config: {
+      ...STEADY,
+      failback: ['mode = "manual"'],
+      hooks: ['before_handback = [{ command = ["sleep", "3"] }]'],
+    },
+  });
+  const { master, slave } = cluster;
+  await using client = await cluster.observe();
+  await using watcher = await cluster.watch();
+  await untilServes(cluster, master, client);
+  const since = new Date().toISOString();
+  const moving = master.relais(["switchover"]);
+  await master.untilState("handing-back", DEADLINE_MS);
+  await master.stop("restart");
+  master.start();
+  await moving;
+  await untilServes(cluster, slave, client);
+  await master.untilState("standby", DEADLINE_MS);
+  const decided = (await slave.status())!.history.filter(({ at }) => at >= since)
+    .map(({ rule }) => rule);
+  assert.ok(decided.includes("S-NOTICE"), decided.join());
+  await assertNeverTwoHolders(watcher);
 });
