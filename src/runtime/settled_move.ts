@@ -9,7 +9,7 @@ import type { Clock } from "../os/clock.ts";
 import type { Loop } from "./loop.ts";
 
 /** A move that takes longer is broken off: an operator may restart the daemon because it hangs. */
-export const MOVE_PATIENCE_MS = 30_000;
+const MOVE_PATIENCE_MS = 30_000;
 const LOOK_MS = 20;
 
 /** Waits until the node neither takes over nor hands back; bounded, never throws. */
