@@ -28,6 +28,8 @@ export class SimEtcd {
   up = true;
   /** Milliseconds that each answer takes longer. */
   slowMs = 0;
+  /** By host: its questions arrive at once, the answers come so many milliseconds late. */
+  readonly lateMs = [0, 0];
   /** While set, an old leader renews leases that the new one does not hear of. */
   oldLeaderUntil = -Infinity;
   readonly #leases = new Map<string, Lease>();
@@ -130,7 +132,8 @@ export class SimEtcd {
         }
         const back = transit(false);
         if (back === null) return;
-        time.after(back + random.between(0, this.slowMs), () => resolve(served), daemon);
+        const late = random.between(0, this.slowMs) + this.lateMs[index]!;
+        time.after(back + late, () => resolve(served), daemon);
       });
     });
   }

@@ -222,30 +222,31 @@ export const ARBITER_FAULTS: Readonly<Record<typeof ARBITER_KINDS[number], Fault
   // Elections again and again; the old leader renews leases for a while that the new one knows nothing of.
   "etcd-leader": (world) => {
     let over = false;
-    const elect = (): void => {
+    const again = (): void => {
       if (over) return;
-      const etcd = world.etcd!;
-      etcd.elect();
-      etcd.oldLeaderUntil = world.time.now + world.random.between(0, 8000);
-      world.time.after(world.random.between(3000, 15_000), elect);
+      elect(world);
+      world.time.after(world.random.between(3000, 15_000), again);
     };
-    elect();
+    again();
     return () => {
       over = true;
       mendEtcd(world);
     };
   },
   // The hosts do not hear each other, the telephones hear both, and each host's way to etcd comes and goes.
-  "partition": (world) => {
+  "partition": (world, target) => {
     const undo = cut(world, [MASTER], [SLAVE]);
     if (world.random.chance(0.4)) world.etcd!.slowMs = world.random.between(0, 400);
+    // Twice that, question and reading, is just within what a try may take.
+    else if (world.random.chance(0.6)) world.etcd!.lateMs[target] = world.random.between(300, 480);
     let over = false;
     const flip = (): void => {
       if (over) return;
       const { random } = world;
       const etcd = world.etcd!;
-      const way = random.below(3);
-      if (way === 2) etcd.up = !etcd.up;
+      const way = random.below(4);
+      if (way === 3) elect(world);
+      else if (way === 2) etcd.up = !etcd.up;
       else etcd.reach[way] = !etcd.reach[way];
       world.time.after(random.between(500, 12_000), flip);
     };
@@ -311,6 +312,12 @@ export const FENCING_FAULTS: Readonly<Record<typeof FENCING_KINDS[number], Fault
   },
 };
 
+/** A new leader; the old one does not know it for a while and renews leases in vain. */
+function elect({ etcd, time, random }: World): void {
+  etcd!.elect();
+  etcd!.oldLeaderUntil = time.now + random.between(0, 8000);
+}
+
 function mendEtcd({ etcd }: World): void {
   if (etcd === null) return;
   // It starts again: a leader is elected, every lease lives its whole time again.
@@ -318,6 +325,7 @@ function mendEtcd({ etcd }: World): void {
   etcd.up = true;
   etcd.reach.fill(true);
   etcd.slowMs = 0;
+  etcd.lateMs.fill(0);
   etcd.oldLeaderUntil = -Infinity;
 }
 

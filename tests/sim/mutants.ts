@@ -443,7 +443,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "arbiter: a promise ends when the consent does, with VIPs still in the kernel",
     file: "../config/arbiter_timing.ts",
-    seed: 1000148,
+    seed: 1000182,
     arbiter: true,
     from: "return consentMs(deadAfterMs) + KERNEL_KEEPS_MS + PROMISE_SLACK_MS;",
     to: "return consentMs(deadAfterMs) / 2;",
@@ -463,6 +463,14 @@ export const MUTANTS: readonly Mutant[] = [
     arbiter: true,
     from: "const letsGo = !serves && vipsGone;",
     to: "const letsGo = !serves || !vipsGone;",
+  },
+  {
+    name: "arbiter: a renewal by a leader that is none any more counts",
+    file: "../arbiter/right_keeper.ts",
+    seed: 1000017,
+    arbiter: true,
+    from: "if (alive.term === seen.term) this.#lease =",
+    to: "this.#lease =",
   },
   {
     name: "arbiter: hold without the peer's consent",
