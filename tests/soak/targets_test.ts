@@ -117,6 +117,15 @@ Deno.test("judge() misses a target for each thing that grows, and for nothing el
   );
 });
 
+Deno.test("judge() takes neither a connection that is first used late nor a route that is missing once for growth", () => {
+  const change = (same: Rest, number: number): Rest => ({
+    ...same,
+    descriptors: number < 70 ? 36 : 37,
+    footprint: { ...same.footprint, routes: number === 20 ? 24 : 26 },
+  });
+  assert.deepEqual(missed(quietHour({ rest: change })), []);
+});
+
 Deno.test("judge() misses a target when takeovers get slower, go missing, or two answer", () => {
   assert.deepEqual(
     missed(quietHour({ move: (same, i) => ({ ...same, outageMs: 500 + 2 * i }) })),
