@@ -7,8 +7,15 @@ import { systemClock as clock } from "../os/clock.ts";
 import { Endpoints } from "./endpoints.ts";
 import { RightKeeper } from "./right_keeper.ts";
 
+/** Long enough to be refused some times. */
+const REFUSED_MS = 4000;
+
 /** Sets out to serve, once; the right, or why not. Gives it back. */
-async function tryToServe(config: ArbiterConfig, role: "master" | "slave"): Promise<string> {
+async function tryToServe(
+  config: ArbiterConfig,
+  role: "master" | "slave",
+  patienceMs = 30_000,
+): Promise<string> {
   const keeper = new RightKeeper({
     config,
     cluster: new Endpoints(config, null),
@@ -19,7 +26,7 @@ async function tryToServe(config: ArbiterConfig, role: "master" | "slave"): Prom
     deadAfterMs: 500,
   });
   try {
-    const signal = AbortSignal.timeout(3000);
+    const signal = AbortSignal.timeout(patienceMs);
     await keeper.acquire({ mayHold: () => false, patient: false, signal });
     const had = keeper.evidence(clock.nowMs()).right;
     await keeper.release();
@@ -38,10 +45,13 @@ Deno.test("an etcd with TLS that asks for client certificates: with ours the rig
   assert.equal(await tryToServe(config, "master"), "mine");
   assert.equal(await tryToServe(config, "slave"), "mine", "it was given back");
   assert.match(
-    await tryToServe({ ...config, cert: null, key: null }, "slave"),
+    await tryToServe({ ...config, cert: null, key: null }, "slave", REFUSED_MS),
     /does it ask for a client certificate/,
   );
-  assert.match(await tryToServe({ ...config, ca: null }, "slave"), /ertificate|issuer/i);
+  assert.match(
+    await tryToServe({ ...config, ca: null }, "slave", REFUSED_MS),
+    /ertificate|issuer/i,
+  );
   const cluster = new Endpoints(config, null);
   const [said] = await cluster.each();
   cluster.close();
@@ -62,12 +72,24 @@ Deno.test("an etcd with users: one who may write below /relais/ is enough; a wro
   const config = arbiterConfig(etcd.urls, { username: "relais", passwordFile });
   assert.equal(await tryToServe(config, "master"), "mine");
 
-  const nobody = await tryToServe({ ...config, username: null, passwordFile: null }, "slave");
+  const nobody = await tryToServe(
+    { ...config, username: null, passwordFile: null },
+    "slave",
+    REFUSED_MS,
+  );
   assert.match(nobody, /user name is empty/);
   await Deno.writeTextFile(`${etcd.folder}/wrong`, "guessed\n");
-  const wrong = await tryToServe({ ...config, passwordFile: `${etcd.folder}/wrong` }, "slave");
+  const wrong = await tryToServe(
+    { ...config, passwordFile: `${etcd.folder}/wrong` },
+    "slave",
+    REFUSED_MS,
+  );
   assert.match(wrong, /authentication failed/);
-  const elsewhere = await tryToServe({ ...config, rightKey: "/other/test/serve" }, "slave");
+  const elsewhere = await tryToServe(
+    { ...config, rightKey: "/other/test/serve" },
+    "slave",
+    REFUSED_MS,
+  );
   assert.match(elsewhere, /permission denied/);
 
   // Tokens are in the memory of the etcd that gave them: after its restart none is known.
