@@ -53,6 +53,13 @@ let simulatedMs = 0;
 let played = 0;
 let cpuSeconds = 0;
 
+if (from < 1 || from + seeds > FENCED_FROM) {
+  console.error(
+    `FROM, SEEDS: seeds must lie between 1 and ${FENCED_FROM - 1}; those above are pairs with a ` +
+      `third opinion, and are played besides (got ${from} to ${from + seeds - 1})`,
+  );
+  Deno.exit(64);
+}
 const chunks = [REGRESSIONS.map(({ seed }) => `${seed}`).join(" ")];
 for (let seed = from; seed < from + seeds; seed += CHUNK) {
   chunks.push(`${seed}-${Math.min(seed + CHUNK, from + seeds) - 1}`);
