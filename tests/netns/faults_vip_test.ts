@@ -136,6 +136,18 @@ async function whileUnmoved(
   return counted;
 }
 
+/** Waits until the node has read and counted so many: what was sent may still wait in its kernel. */
+async function untilCounted(
+  host: RelaisHost,
+  key: keyof StatusDocument["counters"],
+  least: number,
+): Promise<void> {
+  await host.waitFor(({ counters }) => counters[key] >= least, {
+    deadlineMs: DEADLINE_MS,
+    what: `${least} of ${key}`,
+  });
+}
+
 stage.test("garbage on the HTTP port is ignored and counted", async (scene) => {
   const { lab, master, slave } = scene;
   const before = (await master.status())!.counters.httpGarbage;
@@ -146,10 +158,7 @@ stage.test("garbage on the HTTP port is ignored and counted", async (scene) => {
     );
     assert.ok(Number(sent) > 100, `sent ${sent}`);
     // They are accepted at a pace: the others still wait in the kernel's queue.
-    await master.waitFor(({ counters }) => counters.httpGarbage >= before + 20, {
-      deadlineMs: DEADLINE_MS,
-      what: "twenty that are counted",
-    });
+    await untilCounted(master, "httpGarbage", before + 20);
   });
   assert.ok(counted.httpGarbage >= 20, `counted ${counted.httpGarbage}`);
   for (const host of [slave, master]) {
@@ -184,9 +193,11 @@ stage.test("connections that are held open do not keep the peer from asking", as
 });
 
 stage.test("echo replies that answer nothing are ignored and counted", async (scene) => {
-  const { lab, slave } = scene;
+  const { lab, master, slave } = scene;
+  const before = (await master.status())!.counters.icmpIgnored;
   const counted = await whileUnmoved(scene, async () => {
     await attack(lab.stranger, ["icmp", lab.address("master"), "40000"]);
+    await untilCounted(master, "icmpIgnored", before + 1001);
     await slave.waitFor(({ peer }) => peer.verdict === "alive", {
       deadlineMs: DEADLINE_MS,
       what: "a peer that is heard",
@@ -197,8 +208,10 @@ stage.test("echo replies that answer nothing are ignored and counted", async (sc
 
 stage.test("ARP frames with wrong lengths and types are ignored and counted", async (scene) => {
   const { lab, master } = scene;
+  const before = (await master.status())!.counters.arpGarbage;
   const counted = await whileUnmoved(scene, async () => {
     await attack(lab.stranger, ["arp", "eth0", lab.vip(0), "12000"]);
+    await untilCounted(master, "arpGarbage", before + 1001);
   });
   assert.ok(counted.arpGarbage > 1_000, `counted ${counted.arpGarbage}`);
   await untilNeighbour(lab, "master");
