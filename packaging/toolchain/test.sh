@@ -9,27 +9,59 @@ cd "$root" || exit
 
 results=dist/results
 passed=0 failed=0 ignored=0
+unsteady=()
 
 # The number before a word in the last summary line of `deno test`: "ok | 12 passed (3 steps) | 0 failed | …"
 count() { sed -n "s/.* \([0-9]\+\) $2\b.*/\1/p" <<<"$1"; }
 
-# run_tests NAME LIMIT_S ARGUMENT…: one `deno test`, its output on the terminal and in dist/results/NAME.log
-run_tests() {
-  local name="$1" limit="$2" summary status p f i
+# deno_test NAME LIMIT_S ARGUMENT…: one `deno test`, its output on the terminal and in dist/results/NAME.log
+deno_test() {
+  local name="$1" limit="$2"
   shift 2
   mkdir -p "$results"
   NO_COLOR=1 timeout --kill-after=30 "$limit" \
     "$toolchain/deno" test -A --frozen --junit-path="$results/$name.xml" "$@" </dev/null 2>&1 |
     tee "$results/$name.log"
-  status="${PIPESTATUS[0]}"
+  return "${PIPESTATUS[0]}"
+}
+
+# run_tests NAME LIMIT_S ARGUMENT…: as deno_test, and counts
+run_tests() {
+  local name="$1" limit="$2" status=0 summary p f i
+  deno_test "$@" || status=$?
   summary="$(grep -E '^(ok|FAILED) \| [0-9]+ passed' "$results/$name.log" | tail -1)"
   p="$(count "$summary" passed)" f="$(count "$summary" failed)" i="$(count "$summary" ignored)"
+  if ((${f:-0} > 0)) && second_chance "$name" "$limit"; then
+    p=$((p + f)) f=0 status=0
+  fi
   # Ended badly without a failed test: cut off by the deadline, a type error, a leak, no test at all.
   if ((status != 0 && ${f:-0} == 0)); then
     say "Stage $name broke (exit status $status)"
     f=1
   fi
   passed=$((passed + ${p:-0})) failed=$((failed + ${f:-0})) ignored=$((ignored + ${i:-0}))
+}
+
+# Files that may be run again, at most; and what is never tried twice: two that answered.
+AGAIN_MAX=2
+NEVER_AGAIN='Error: .*(two hosts answered|two holders)'
+
+# second_chance NAME LIMIT_S: the files in which a test failed, once more, alone. These stages run whole hosts
+# with deadlines of fractions of a second on a machine that may do much else; one that passes then is
+# named at the end as unsteady, for somebody to look at.
+second_chance() {
+  local name="$1" limit="$2"
+  local -a files
+  [[ $name == unit || $name == netns || $name == lab ]] || return
+  if grep -qE "$NEVER_AGAIN" "$results/$name.log"; then return 1; fi
+  mapfile -t files < <(
+    awk '/^running [0-9]+ tests? from /{file=$NF} /(\.\.\. |^ *)FAILED \(/{print file}' \
+      "$results/$name.log" | sort -u
+  )
+  ((${#files[@]} > 0 && ${#files[@]} <= AGAIN_MAX)) || return
+  say "Again, alone: ${files[*]}"
+  deno_test "$name-again" "$limit" "${files[@]}" || return
+  unsteady+=("${files[@]}")
 }
 
 # run_files NAME LIMIT_S FILE…: as run_tests; JOBS=2 runs two files at a time. Much of these stages waits (for
@@ -123,6 +155,7 @@ stage_lab() {
 run_stage setup "$toolchain/setup.sh" || set --
 for stage in "$@"; do "stage_$stage"; done
 
+((${#unsteady[@]} == 0)) || echo "unsteady, passed when run again alone: ${unsteady[*]}"
 ((ignored == 0)) || echo "$ignored ignored"
 echo "$passed passed, $failed failed"
 ((failed == 0))

@@ -123,7 +123,8 @@ Deno.test("the standby is proved by relais verify and relais drill, and a failed
       { deadlineMs: DEADLINE_MS, what: "the failed copy in the history" },
     );
     const sent = dataSets.find(({ set, direction }) => set === "files" && direction === "sent");
-    assert.equal(sent?.failures, 1);
+    // The folder that went away may have been noticed before the operator asked: then it failed twice.
+    assert.ok((sent?.failures ?? 0) >= 1, `${sent?.failures} failures`);
     assert.ok(alerts.some((text) => /copy of the files \(sent\) fails/.test(text)));
     await master.host.exec(["mv", `${sounds}.away`, sounds]);
     assert.equal((await master.relais(["sync", "files"])).code, 0);
