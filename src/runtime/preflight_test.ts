@@ -1,19 +1,9 @@
 import assert from "node:assert/strict";
+import { VOIP_TOML } from "../../tests/support/minimal_toml.ts";
 import { parseConfig } from "../config/load.ts";
 import { missingTools } from "./preflight.ts";
 
-const CONFIG = parseConfig(`
-[cluster]
-name = "siege"
-preset = "none"
-
-[[networks]]
-name = "voip"
-master = "10.20.0.11"
-slave = "10.20.0.12"
-prefix = 24
-vip = "10.20.0.10"
-
+const CONFIG = parseConfig(`${VOIP_TOML}
 [replication.files]
 every = "1h"
 paths = ["/etc/xivo/asterisk"]

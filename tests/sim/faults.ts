@@ -13,6 +13,7 @@ import {
 } from "./bounds.ts";
 import { CLIENT, MASTER, SLAVE, WITNESS } from "./network.ts";
 import { serves } from "./checkers.ts";
+import type { Daemon } from "./daemon.ts";
 import type { World } from "./world.ts";
 
 /** Undoes a fault. */
@@ -80,10 +81,7 @@ export const FAULTS: Readonly<Record<Exclude<typeof KINDS[number], "mixed">, Fau
     const daemon = world.daemons[target];
     if (daemon?.alive !== true) return () => {};
     daemon.stalled = true;
-    return () => {
-      daemon.stalled = false;
-      if (!daemon.blocked) world.time.unpark(daemon);
-    };
+    return () => goOn(world, daemon);
   },
   "freeze": (world, target) => freeze(world, target, false),
   "pause": (world, target) => freeze(world, target, true),
@@ -286,9 +284,7 @@ export const FENCING_FAULTS: Readonly<Record<typeof FENCING_KINDS[number], Fault
     let over = false;
     let daemon = world.daemons[target];
     const go = (): void => {
-      if (daemon?.alive !== true || !daemon.stalled) return;
-      daemon.stalled = false;
-      if (!daemon.blocked) world.time.unpark(daemon);
+      if (daemon?.alive === true && daemon.stalled) goOn(world, daemon);
     };
     const starve = (): void => {
       if (over) return;
@@ -377,6 +373,12 @@ export function switchOn(world: World, target: 0 | 1): void {
 function start(world: World, target: 0 | 1): void {
   world.wanted[target] = true;
   world.startDaemon(target);
+}
+
+/** A daemon that stood still goes on, unless its whole host stands still. */
+function goOn(world: World, daemon: Daemon): void {
+  daemon.stalled = false;
+  if (!daemon.blocked) world.time.unpark(daemon);
 }
 
 function freeze(world: World, target: 0 | 1, clock: boolean): Undo {
